@@ -1,0 +1,125 @@
+# Everything that one does with this repository. `make` lists it.
+
+# A Go that was unpacked where its documentation says is found even if nobody put it on PATH.
+export PATH := $(PATH):/usr/local/go/bin
+
+# One set of build flags for everything: a second set is a second cold build of Caddy.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -tags=nobadger,nomysql,nopgx -buildvcs=false
+
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//' | grep . || echo 0.1.0-dev)
+GATEWAY_LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION) -X github.com/caddyserver/caddy/v2.CustomBinaryName=cdxgate -X github.com/cdxgate/cdxgate/caddymodule.Version=$(patsubst v%,%,$(VERSION))
+CLIENT_LDFLAGS := -s -w -X main.version=$(patsubst v%,%,$(VERSION))
+CLIENT_PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+
+# The Codex CLI that the end-to-end test logs in with.
+CODEX_VERSION := 0.169.0
+CODEX_CACHE ?= $(CURDIR)/.cache
+CODEX_PREFIX := $(CODEX_CACHE)/codex-$(CODEX_VERSION)
+CODEX := $(CODEX_PREFIX)/bin/codex
+export CDXGATE_TEST_CODEX := $(CODEX)
+
+# What does not know Caddy runs under the race detector, and only so. Caddy itself is never built a second time for it:
+# what needs Caddy runs without, or as the binary that was built.
+RACE_PACKAGES := ./internal/... ./db/...
+BLACKBOX_PACKAGES := ./e2e/...
+
+SQLC := bin/tools/sqlc
+XCADDY := bin/tools/xcaddy
+GOLANGCI_LINT := bin/tools/golangci-lint
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## build, find or install what is missing, start the gateway
+	@tools/need.sh go postgres
+	@$(MAKE) --no-print-directory build
+	@CDXGATE_WELCOME=1 exec bin/cdxgate run --config Caddyfile
+
+.PHONY: build
+build: ## build the gateway and the client for this machine
+	@tools/need.sh go
+	go build -ldflags '$(GATEWAY_LDFLAGS)' -o bin/cdxgate ./cmd/cdxgate
+	@$(MAKE) --no-print-directory client-$$(go env GOOS)-$$(go env GOARCH)
+
+.PHONY: clients
+clients: $(CLIENT_PLATFORMS:%=client-%) ## build the client for every platform
+
+# No suffix on Windows either: the gateway serves these files by exactly this name.
+client-%:
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) go build -ldflags '$(CLIENT_LDFLAGS)' -o bin/cdx.d/cdx-$* ./cmd/cdx
+
+.PHONY: test
+test: ## everything that CI runs, with the seconds of each stage
+	@tools/need.sh go gcc postgres node openssl
+	@tools/stages.sh tools=240 build=240 verify=60 lint=120 test-race=240 test-unit=120 test-blackbox=300
+
+.PHONY: test-race
+test-race: ## unit and database tests of what does not know Caddy, under the race detector
+	CGO_ENABLED=1 go test -race $(RACE_PACKAGES)
+
+.PHONY: test-unit
+test-unit: ## tests of what knows Caddy: adapt goldens, commands
+	go test $$(go list ./... | grep -Ev '/(internal|db|e2e)(/|$$)')
+
+.PHONY: test-blackbox
+test-blackbox: build $(CODEX) ## tests of the built binaries, with the real Codex CLI
+	go test -count=1 $(BLACKBOX_PACKAGES)
+
+.PHONY: test-long
+test-long: fuzz ## what one runs before a release
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (60s)
+	tools/fuzz.sh
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: generate
+generate: $(SQLC) ## make db/*.gen.go from queries/ and db/migrations/
+	tools/generated.sh write
+
+.PHONY: verify
+verify: $(SQLC) build ## fail when generated code, go.mod, gofmt or the Caddyfile's form is stale
+	tools/generated.sh check
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w: $$unformatted" >&2; exit 1; fi
+	bin/cdxgate fmt Caddyfile >/dev/null
+
+.PHONY: xcaddy
+xcaddy: $(XCADDY) build ## build the gateway through xcaddy, as those do who add modules, and compare
+	XCADDY_GO_BUILD_FLAGS="-ldflags '$(GATEWAY_LDFLAGS)'" $(XCADDY) build $$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2) \
+		--with github.com/cdxgate/cdxgate@v0.0.0=. --output bin/cdxgate-xcaddy
+	bin/cdxgate list-modules >bin/modules.want
+	bin/cdxgate-xcaddy list-modules | diff bin/modules.want -
+	bin/cdxgate-xcaddy list-modules --packages | grep cdxgate
+
+.PHONY: tools
+tools: $(SQLC) $(GOLANGCI_LINT) $(CODEX) ## build or download what the tests and checks call
+
+.PHONY: clean
+clean: ## remove what was built and downloaded; data/ stays
+	rm -rf bin .cache
+
+# Tools are built once, and again when their versions change.
+$(SQLC): tools/go.mod tools/go.sum
+	go -C tools build -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
+
+$(XCADDY): tools/go.mod tools/go.sum
+	go -C tools build -o ../$@ github.com/caddyserver/xcaddy/cmd/xcaddy
+
+$(GOLANGCI_LINT): tools/go.mod tools/go.sum
+	go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(CODEX):
+	@tools/need.sh node
+	npm install --global --prefix $(CODEX_PREFIX) --no-audit --no-fund --loglevel=error @openai/codex@$(CODEX_VERSION)

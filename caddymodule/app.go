@@ -1,0 +1,271 @@
+// Package caddymodule is the gateway as Caddy sees it, and the only package that knows Caddy: the app that owns the
+// database and the jobs, the handlers that hand requests to the surfaces, the Caddyfile syntax, the commands.
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/cdxgate/cdxgate/internal/admin"
+	"github.com/cdxgate/cdxgate/internal/adminca"
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/hostapi"
+	"github.com/cdxgate/cdxgate/internal/periodic"
+	"github.com/cdxgate/cdxgate/internal/release"
+	"github.com/cdxgate/cdxgate/internal/seal"
+)
+
+func init() { caddy.RegisterModule(new(App)) }
+
+const appName = "cdxgate"
+
+// version is the gateway's and that of the clients it hands out; the build sets it, for Caddy too.
+func version() string { return orDefault(caddy.CustomVersion, "dev") }
+
+// Defaults of the options.
+const (
+	defaultPublicURL    = "http://localhost:8488"
+	defaultDataDir      = "./data"
+	defaultInstallTTL   = 30 * time.Minute
+	defaultStartTimeout = time.Minute
+	packagedClientDir   = "/usr/lib/cdxgate/cdx.d"
+)
+
+// App is cdxgate: one canonical Codex login for a fleet of hosts. It owns the database, the keyring and the jobs, and
+// listens nowhere; the cdxgate_* handlers serve it. Everything under it survives a configuration reload.
+type App struct {
+	// Base URL that hosts use to reach the gateway, printed in install commands. Default: http://localhost:8488.
+	PublicURL string `json:"public_url,omitempty"`
+
+	// Directory of everything that is ours on disk: the embedded database, the keyring, admin certificates.
+	// Default: ./data.
+	DataDir string `json:"data_dir,omitempty"`
+
+	// Connection string of a PostgreSQL 14 or newer. Write it as a placeholder ({env.DATABASE_URL} or {file./path}), so
+	// that the password stays out of the configuration. Default: an embedded PostgreSQL under the data directory.
+	Database string `json:"database,omitempty"`
+
+	// Connections kept to the database at most. Default: 8.
+	DatabaseMaxConns int32 `json:"database_max_conns,omitempty"`
+
+	// Directory of the postgres and initdb programs for the embedded PostgreSQL. Default: PATH, then where
+	// distributions put them.
+	PostgresBinaries string `json:"postgres_binaries,omitempty"`
+
+	// File of the master keys that seal every secret in the database. Default: keyring in the data directory; it is
+	// made on the first start over an empty database.
+	Keyring string `json:"keyring,omitempty"`
+
+	// Directory of the cdx-<os>-<arch> files that hosts are given. Default: cdx.d beside the executable, else
+	// /usr/lib/cdxgate/cdx.d.
+	ClientBinaries string `json:"client_binaries,omitempty"`
+
+	// How long an install token is good. Default: 30m.
+	InstallTokenTTL caddy.Duration `json:"install_token_ttl,omitempty"`
+
+	// How long a start may take, the wait for the database included, before it is given up. Default: 1m.
+	StartTimeout caddy.Duration `json:"start_timeout,omitempty"`
+
+	config   gateway.Config
+	logger   *slog.Logger
+	core     *pooledCore
+	surfaces atomic.Pointer[surfaces] // nil until Start is done
+	started  chan struct{}            // closed when surfaces is set
+	stopJobs context.CancelFunc
+}
+
+// surfaces is what a started app serves, and what it stands on: requests outlive the app's place in the pool.
+type surfaces struct {
+	core  *pooledCore
+	host  *hostapi.Surface
+	admin *admin.Surface
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// Provision reads the options and claims a place in the pool of open gateways. It connects to nothing, starts nothing
+// and writes nothing: validating a configuration runs it too.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger, a.started = ctx.Slogger(), make(chan struct{})
+	if err := a.resolve(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(a.config.KeyringFile); errors.Is(err, os.ErrNotExist) {
+		a.logger.Info("there is no keyring yet; the first start over an empty database makes one", "file", a.config.KeyringFile)
+	}
+	core, err := claimCore(a.config)
+	if err != nil {
+		return err
+	}
+	a.core = core
+	return nil
+}
+
+// resolve fills in the defaults and expands the placeholders.
+func (a *App) resolve() error {
+	a.PublicURL = orDefault(a.PublicURL, defaultPublicURL)
+	a.DataDir = orDefault(a.DataDir, defaultDataDir)
+	if a.InstallTokenTTL == 0 {
+		a.InstallTokenTTL = caddy.Duration(defaultInstallTTL)
+	}
+	if a.StartTimeout == 0 {
+		a.StartTimeout = caddy.Duration(defaultStartTimeout)
+	}
+	if err := validPublicURL(a.PublicURL); err != nil {
+		return fmt.Errorf("option “public_url”: %w", err)
+	}
+	dir, err := filepath.Abs(a.DataDir)
+	if err != nil {
+		return fmt.Errorf("option “data_dir”: %w", err)
+	}
+	url, err := caddy.NewReplacer().ReplaceOrErr(a.Database, true, true)
+	if err != nil {
+		return fmt.Errorf("option “database”: %w; set it, or remove the option to use the embedded PostgreSQL", err)
+	}
+	keyring := filepath.Join(dir, "keyring")
+	if a.Keyring != "" {
+		if keyring, err = filepath.Abs(a.Keyring); err != nil {
+			return fmt.Errorf("option “keyring”: %w", err)
+		}
+	}
+	// A keyring that exists must be good, and that is known now; one that does not is made by the first start.
+	if _, err := seal.Read(keyring); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	a.config = gateway.Config{
+		DataDir: dir, DatabaseURL: url, Binaries: a.PostgresBinaries, KeyringFile: keyring, MaxConns: a.DatabaseMaxConns,
+	}
+	return nil
+}
+
+// Validate checks what can be checked without touching anything.
+func (a *App) Validate() error {
+	if a.DatabaseMaxConns < 0 {
+		return errors.New("option “database_max_conns” must not be negative")
+	}
+	if a.InstallTokenTTL < 0 || a.StartTimeout < 0 {
+		return errors.New("options “install_token_ttl” and “start_timeout” must not be negative")
+	}
+	return nil
+}
+
+// Start opens the gateway, which may take a while the first time, and then admits traffic.
+func (a *App) Start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.StartTimeout))
+	defer cancel()
+	progress := startProgress()
+	defer progress.stop()
+
+	config := a.config
+	config.Logger, config.Progress = a.logger, progress.say
+	core, err := a.core.open(ctx, config)
+	if err != nil {
+		return err
+	}
+	certs := adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: a.config.DataDir})
+	poolChanged, err := certs.SyncPool(ctx)
+	if err != nil {
+		return err
+	}
+	fleets := fleet.New(core.DB, core.Keyring, fleet.Config{
+		PublicURL: a.PublicURL, InstallTTL: time.Duration(a.InstallTokenTTL),
+	})
+	credentials := credential.New(core.DB, core.Keyring, credential.Config{})
+	a.surfaces.Store(&surfaces{
+		core: a.core,
+		host: hostapi.New(hostapi.Config{
+			Fleet: fleets, Credentials: credentials, Clients: release.NewClients(a.clientDir()),
+			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: version(),
+			Ping: core.DB.Ping, Logger: a.logger,
+		}),
+		admin: admin.New(admin.Config{Fleet: fleets, Certs: certs, Logger: a.logger}),
+	})
+	close(a.started)
+	hasServed.Store(true)
+	a.startJobs(fleets, credentials)
+	if poolChanged {
+		go reloadItself(a.logger)
+	}
+	progress.stop()
+	greet(ctx, a, core)
+	return nil
+}
+
+func (a *App) startJobs(fleets *fleet.Service, credentials *credential.Service) {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopJobs = cancel
+	go periodic.Run(ctx, a.logger, []periodic.Job{
+		{Name: "expire install tokens", Every: time.Minute, Run: fleets.ExpireTokens},
+		{Name: "prune generations", Every: time.Hour, Run: credentials.Prune},
+	})
+}
+
+// Stop ends this configuration's jobs. The database stays open: requests that began under this configuration are still
+// being answered.
+func (a *App) Stop() error {
+	if a.stopJobs != nil {
+		a.stopJobs()
+	}
+	return nil
+}
+
+// Cleanup gives up the place in the pool; the last to do so closes the gateway.
+func (a *App) Cleanup() error {
+	if a.core == nil {
+		return nil
+	}
+	err := a.core.release()
+	a.core = nil
+	return err
+}
+
+// clientDir is where the builds of cdx are.
+func (a *App) clientDir() string {
+	if a.ClientBinaries != "" {
+		return a.ClientBinaries
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return packagedClientDir
+	}
+	return release.FindClientDir(filepath.Join(filepath.Dir(executable), "cdx.d"), packagedClientDir)
+}
+
+// clientIP is the address that Caddy established, trusted proxies considered; zero when there is none.
+func clientIP(value any) netip.Addr {
+	text, _ := value.(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,204 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption(appName, parseApp)
+
+	guard("cdxgate_host_key", func() caddyhttp.MiddlewareHandler { return new(HostKey) })
+	responder("cdxgate_auth", plain(func() caddyhttp.MiddlewareHandler { return new(Auth) }))
+	responder("cdxgate_installer", plain(func() caddyhttp.MiddlewareHandler { return new(Installer) }))
+	responder("cdxgate_versions", plain(func() caddyhttp.MiddlewareHandler { return new(Versions) }))
+	responder("cdxgate_admin", plain(func() caddyhttp.MiddlewareHandler { return new(Admin) }))
+	responder("cdxgate_api", parseAPI)
+	responder("cdxgate_console", parseConsole)
+}
+
+type makeHandler func() caddyhttp.MiddlewareHandler
+
+// guard registers a directive that stands before whatever answers.
+func guard(name string, make makeHandler) {
+	httpcaddyfile.RegisterHandlerDirective(name, plain(make))
+	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.After, "basic_auth")
+}
+
+// responder registers a directive that answers.
+func responder(name string, parse httpcaddyfile.UnmarshalHandlerFunc) {
+	httpcaddyfile.RegisterHandlerDirective(name, parse)
+	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "respond")
+}
+
+// plain parses a directive that takes neither arguments nor options.
+func plain(make makeHandler) httpcaddyfile.UnmarshalHandlerFunc {
+	return func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		if err := noOptions(h.Dispenser); err != nil {
+			return nil, err
+		}
+		return make(), nil
+	}
+}
+
+func noOptions(d *caddyfile.Dispenser) error {
+	d.Next()
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("%s takes no arguments, got %q", name, d.Val())
+	}
+	for d.NextBlock(0) {
+		return d.Errf("%s takes no options, got %q", name, d.Val())
+	}
+	return nil
+}
+
+// parseApp reads the global option:
+//
+//	cdxgate {
+//		public_url         <url> [<url>...]   # the first counts; the others are what it falls back to when it is empty
+//		data_dir           <dir>
+//		database           <connection string>
+//		database_max_conns <number>
+//		postgres_binaries  <dir>
+//		keyring            <file>
+//		client_binaries    <dir>
+//		install_token_ttl  <duration>
+//		start_timeout      <duration>
+//	}
+//
+// Each option may stand once; an option it does not know is an error.
+func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
+	if previous != nil {
+		return nil, d.Err("the global option “cdxgate” may stand only once")
+	}
+	app := &App{}
+	d.Next()
+	if d.NextArg() {
+		return nil, d.Errf("the global option “cdxgate” takes no arguments, got %q", d.Val())
+	}
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] {
+			return nil, d.Errf("option %q stands twice", option)
+		}
+		seen[option] = true
+		if err := app.parseOption(d, option); err != nil {
+			return nil, err
+		}
+	}
+	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
+	values := d.RemainingArgs()
+	texts := map[string]*string{
+		"data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
+		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
+	}
+	durations := map[string]*caddy.Duration{"install_token_ttl": &a.InstallTokenTTL, "start_timeout": &a.StartTimeout}
+	switch text, duration := texts[option], durations[option]; {
+	case option == "public_url":
+		if len(values) == 0 {
+			return d.Errf("option %q wants a URL", option)
+		}
+		if err := validPublicURL(values[0]); err != nil {
+			return d.Errf("option %q: %v", option, err)
+		}
+		a.PublicURL = values[0]
+	case text == nil && duration == nil && option != "database_max_conns":
+		return d.Errf("unknown option %q of cdxgate", option)
+	case len(values) != 1:
+		return d.Errf("option %q wants one value, got %d", option, len(values))
+	case text != nil:
+		*text = values[0]
+	case duration != nil:
+		parsed, err := caddy.ParseDuration(values[0])
+		if err != nil || parsed <= 0 {
+			return d.Errf("option %q wants a positive duration such as 30m, got %q", option, values[0])
+		}
+		*duration = caddy.Duration(parsed)
+	default:
+		conns, err := strconv.ParseInt(values[0], 10, 32)
+		if err != nil || conns < 1 {
+			return d.Errf("option %q wants a number from 1 on, got %q", option, values[0])
+		}
+		a.DatabaseMaxConns = int32(conns)
+	}
+	return nil
+}
+
+// validPublicURL refuses what must not end up in an install command.
+func validPublicURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return fmt.Errorf("want http(s)://host[:port][/path], got %q", text)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
+		return fmt.Errorf("want no user, query, fragment or final slash, got %q", u.Redacted())
+	}
+	if strings.Trim(strings.ToLower(text), "abcdefghijklmnopqrstuvwxyz0123456789-._~:/[]") != "" {
+		return errors.New("want letters, digits and -._~:/[] only")
+	}
+	return nil
+}
+
+// parseAPI reads the shorthand for everything that hosts need, in the right order, and the 404 for everything else:
+//
+//	cdxgate_api [<matcher>] {
+//		passthrough   # pass on what is not ours instead
+//	}
+func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next()
+	if h.NextArg() {
+		return nil, h.Errf("cdxgate_api takes no arguments, got %q", h.Val())
+	}
+	handlers := []string{"cdxgate_installer", "cdxgate_auth", "cdxgate_versions"}
+	last := "cdxgate_fallback"
+	for h.NextBlock(0) {
+		switch {
+		case h.Val() != "passthrough":
+			return nil, h.Errf("unknown option %q of cdxgate_api", h.Val())
+		case last == "":
+			return nil, h.Errf("option %q stands twice", h.Val())
+		case h.NextArg():
+			return nil, h.Errf("option \"passthrough\" takes no value, got %q", h.Val())
+		}
+		last = ""
+	}
+	if last != "" {
+		handlers = append(handlers, last)
+	}
+	return chain(handlers), nil
+}
+
+// parseConsole reads the shorthand for everything that admins need. It takes no options: the site's TLS decides who
+// comes in, by certificate.
+//
+//	cdxgate_console [<matcher>]
+func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	if err := noOptions(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return chain([]string{"cdxgate_admin", "cdxgate_fallback"}), nil
+}
+
+// chain is one route through the named handlers, each of which passes on what is not its own.
+func chain(names []string) *caddyhttp.Subroute {
+	handlers := make([]json.RawMessage, 0, len(names))
+	for _, name := range names {
+		handlers = append(handlers, json.RawMessage(`{"handler":"`+name+`"}`))
+	}
+	return &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{HandlersRaw: handlers}}}
+}

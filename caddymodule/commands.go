@@ -1,0 +1,362 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/operator"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "host", Short: "Adds, lists, shows and removes the hosts of the fleet", CobraFunc: hostCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "auth", Short: "Uploads and shows the login that the fleet shares", CobraFunc: authCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "admin", Short: "Makes and lists the certificates that open the admin door", CobraFunc: adminCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "doctor", Short: "Examines an installation and says what to do about each fault", CobraFunc: doctorCommand,
+	})
+}
+
+// Exit codes of the verbs, after sysexits.h.
+const (
+	exitFault       = 1  // a fault of ours or of the system
+	exitUsage       = 2  // the command line is wrong
+	exitInvalid     = 65 // the input is wrong
+	exitNotFound    = 66 // no such host, no login yet
+	exitUnavailable = 69 // the database cannot be reached
+	exitExists      = 73 // it is there already, or the question was not answered with yes
+	exitRefused     = 77 // not allowed
+)
+
+const exitCodes = `
+Exit codes: 0 done · 1 fault · 2 wrong command line · 65 wrong input · 66 not found · 69 database unreachable ·
+73 exists already, or not confirmed · 77 refused`
+
+const consoleHelp = `
+It works on the database directly, with the keyring of the configuration: beside a running gateway or without one.` + exitCodes
+
+// verb is one command that works on the database.
+type verb struct {
+	use, short string
+	long       string
+	args       int
+	flags      func(*cobra.Command)
+	run        func(ctx context.Context, c *operator.Console, args []string) error
+}
+
+func hostCommand(cmd *cobra.Command) {
+	var add operator.HostAddOptions
+	addVerbs(cmd, "host add build7.example", []verb{
+		{
+			use: "add NAME", short: "Registers a host and prints the command that installs it", args: 1,
+			long: "Registers a host, mints its API key and prints a single-use command for the machine's shell.\n" +
+				"With -o json the answer holds the API key: the only time it is shown.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&add.Insecure, "insecure", false, "the machine may not keep a login on disk; it may call only inside its window, 30 minutes to begin with")
+				cmd.Flags().BoolVar(&add.VIP, "vip", false, "quota never holds it back")
+				cmd.Flags().BoolVar(&add.Temporary, "temporary", false, "gone two hours after its last contact")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostAdd(ctx, args[0], add)
+			},
+		},
+		{
+			use: "list", short: "Lists the hosts",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.HostList(ctx) },
+		},
+		{
+			use: "show NAME", short: "Shows one host", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostShow(ctx, args[0]) },
+		},
+		{
+			use: "rm NAME", short: "Removes a host; its API key is dead at once", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostRemove(ctx, args[0]) },
+		},
+	})
+}
+
+func authCommand(cmd *cobra.Command) {
+	var show operator.AuthShowOptions
+	addVerbs(cmd, "auth upload ~/.codex/auth.json", []verb{
+		{
+			use: "upload FILE", short: "Makes an auth.json the fleet's login; - reads standard input", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.AuthUpload(ctx, args[0]) },
+		},
+		{
+			use: "show", short: "Shows which login the fleet has and how long it is good",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&show.Reveal, "reveal", false, "print the auth.json itself; this is recorded")
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthShow(ctx, show) },
+		},
+	})
+}
+
+func adminCommand(cmd *cobra.Command) {
+	var add operator.AdminCertAddOptions
+	cert := &cobra.Command{Use: "cert", Short: "Makes and lists the certificates that open the admin door"}
+	addVerbs(cert, "admin cert add ops@laptop", []verb{
+		{
+			use: "add NAME", short: "Makes a certificate: NAME.crt, NAME.key, and NAME.p12 for a browser", args: 1,
+			long: "Makes a client certificate and prints where its files are and, this once, the password of the .p12.\n" +
+				"The first one makes the authority that signs them; a running gateway is told to trust it.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&add.Dir, "out", "", "directory for the files (default: admin in the data directory)")
+				cmd.Flags().BoolVar(&add.Overwrite, "overwrite", false, "replace files of the same name")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.AdminCertAdd(ctx, args[0], add)
+			},
+		},
+		{
+			use: "list", short: "Lists the certificates ever made",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AdminCertList(ctx) },
+		},
+	})
+	cmd.AddCommand(cert)
+	// Which gateway to reload is known when the configuration is; the command's flags say where that is.
+	cert.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		add.Reload = func() (bool, error) { return reloadRunning(cmd) }
+	}
+}
+
+func doctorCommand(cmd *cobra.Command) {
+	configFlags(cmd)
+	cmd.Args = cobra.NoArgs
+	cmd.Run = func(cmd *cobra.Command, _ []string) {
+		exit(runConsole(cmd, func(ctx context.Context, c *operator.Console) error {
+			app, _, err := loadApp(cmd)
+			if err != nil {
+				return err
+			}
+			return c.Doctor(ctx, app.clientDir())
+		}))
+	}
+}
+
+func addVerbs(parent *cobra.Command, example string, verbs []verb) {
+	for _, v := range verbs {
+		cmd := &cobra.Command{
+			Use: v.use, Short: v.short, Long: strings.TrimSpace(orDefault(v.long, v.short+".") + "\n" + consoleHelp),
+		}
+		configFlags(cmd)
+		if v.flags != nil {
+			v.flags(cmd)
+		}
+		cmd.Run = func(cmd *cobra.Command, args []string) {
+			if len(args) != v.args {
+				_, _ = fmt.Fprintf(os.Stderr, "cdxgate: want %s\nUsage: %s\n", arguments(v.args), cmd.UseLine())
+				exit(exitUsage)
+			}
+			exit(runConsole(cmd, func(ctx context.Context, c *operator.Console) error { return v.run(ctx, c, args) }))
+		}
+		parent.AddCommand(cmd)
+	}
+	parent.Example = "  cdxgate " + example
+	parent.Long = parent.Short + ".\n" + consoleHelp
+}
+
+func arguments(n int) string {
+	if n == 0 {
+		return "no arguments"
+	}
+	return "one argument"
+}
+
+func configFlags(cmd *cobra.Command) {
+	cmd.Flags().StringP("config", "c", "./Caddyfile", "configuration file")
+	cmd.Flags().StringP("adapter", "a", "", "adapter of a configuration that is no Caddyfile")
+	cmd.Flags().StringP("output", "o", "text", "text or json")
+	cmd.Flags().Bool("yes", false, "answer every question with yes")
+}
+
+// exit ends the process with a verb's exit code. Returned as errors, Caddy would log them as its own, and lose 1.
+func exit(code int) {
+	if code != 0 {
+		os.Exit(code)
+	}
+}
+
+// runConsole opens the console of the configuration that the flags name, runs one act on it and returns the exit code.
+func runConsole(cmd *cobra.Command, act func(context.Context, *operator.Console) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := func() error {
+		cfg, startTimeout, err := consoleConfig(cmd)
+		if err != nil {
+			return err
+		}
+		waiting := startProgress()
+		defer waiting.stop()
+		cfg.Gateway.Progress = waiting.say
+		openCtx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		console, err := operator.Open(openCtx, cfg)
+		if err != nil {
+			return err
+		}
+		waiting.stop()
+		return errors.Join(console.Explain(act(ctx, console)), console.Close())
+	}()
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintln(os.Stderr, "cdxgate: "+err.Error())
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch e := errs.Of(err); {
+	case errors.As(err, &usage):
+		return exitUsage
+	case e.Kind == errs.Invalid, e.Kind == errs.Malformed, e.Kind == errs.TooLarge:
+		return exitInvalid
+	case e.Kind == errs.NotFound:
+		return exitNotFound
+	case e.Kind == errs.Conflict:
+		return exitExists
+	case e.Kind == errs.Forbidden:
+		return exitRefused
+	case e.Kind == errs.Unavailable, db.IsUnavailable(err):
+		return exitUnavailable
+	}
+	return exitFault
+}
+
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
+	app, _, err := loadApp(cmd)
+	if err != nil {
+		return operator.Config{}, 0, err
+	}
+	output, _ := cmd.Flags().GetString("output")
+	if output != "text" && output != "json" {
+		return operator.Config{}, 0, usageError("--output is text or json")
+	}
+	yes, _ := cmd.Flags().GetBool("yes")
+	if err := os.MkdirAll(app.config.DataDir, dataDirMode); err != nil {
+		return operator.Config{}, 0, fmt.Errorf("making the data directory: %w; set data_dir to a place this user may write to", err)
+	}
+	return operator.Config{
+		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL),
+		JSON: output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+	}, time.Duration(app.StartTimeout), nil
+}
+
+// loadApp reads the configuration that the flags name, as far as it is ours, and the address of its admin endpoint.
+func loadApp(cmd *cobra.Command) (*App, string, error) {
+	path, _ := cmd.Flags().GetString("config")
+	adapter, _ := cmd.Flags().GetString("adapter")
+	config, err := adapt(path, adapter)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w; name the configuration with --config", err)
+	}
+	app := &App{}
+	if raw := config.Apps[appName]; raw != nil {
+		if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
+			return nil, "", fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
+	if err := app.resolve(); err != nil {
+		return nil, "", err
+	}
+	if err := app.Validate(); err != nil {
+		return nil, "", err
+	}
+	return app, config.adminListen(), nil
+}
+
+// config is the part of a configuration in Caddy's native form that we look at ourselves.
+type config struct {
+	Admin struct {
+		Listen   string `json:"listen"`
+		Disabled bool   `json:"disabled"`
+	} `json:"admin"`
+	Apps map[string]json.RawMessage `json:"apps"`
+}
+
+func (c *config) adminListen() string {
+	if c.Admin.Disabled {
+		return ""
+	}
+	return orDefault(c.Admin.Listen, caddy.DefaultAdminListen)
+}
+
+// adapt reads a configuration file without running any of it.
+func adapt(path, adapter string) (*config, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if adapter == "" && !strings.HasSuffix(path, ".json") {
+		adapter = "caddyfile"
+	}
+	if adapter != "" {
+		a := caddyconfig.GetAdapter(adapter)
+		if a == nil {
+			return nil, fmt.Errorf("there is no configuration adapter %q", adapter)
+		}
+		if text, _, err = a.Adapt(text, map[string]any{"filename": path}); err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	parsed := &config{}
+	if err := json.Unmarshal(text, parsed); err != nil {
+		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	return parsed, nil
+}
+
+// reloadRunning makes the gateway that runs this configuration, if one does, load it again.
+func reloadRunning(cmd *cobra.Command) (running bool, err error) {
+	_, address, err := loadApp(cmd)
+	if err != nil || address == "" {
+		return false, err
+	}
+	if !listens(address) {
+		return false, nil
+	}
+	return true, forceReload(address)
+}
+
+// listens reports whether somebody answers at an admin address.
+func listens(address string) bool {
+	parsed, err := caddy.ParseNetworkAddress(address)
+	if err != nil {
+		return false
+	}
+	host := parsed.JoinHostPort(0)
+	if parsed.IsUnixNetwork() {
+		host, _, _ = strings.Cut(parsed.Host, "|") // permission bits may follow
+	}
+	conn, err := net.DialTimeout(parsed.Network, host, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}

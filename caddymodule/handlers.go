@@ -1,0 +1,190 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/cdxgate/cdxgate/internal/admin"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/hostapi"
+)
+
+func init() {
+	caddy.RegisterModule(Auth{})
+	caddy.RegisterModule(Installer{})
+	caddy.RegisterModule(Versions{})
+	caddy.RegisterModule(Admin{})
+	caddy.RegisterModule(Fallback{})
+}
+
+// table is the set of routes that one directive serves, out of what a started app serves.
+type table func(*surfaces) *call.Table
+
+// Before an app has started there are no subjects to ask, but which paths belong to whom is known: these answer that.
+var unopened = &surfaces{host: hostapi.New(hostapi.Config{}), admin: admin.New(admin.Config{})}
+
+// handler is what the directives share: it serves its own paths and passes everything else on.
+type handler struct {
+	app   *App
+	table table
+}
+
+func (h *handler) provision(ctx caddy.Context, t table) error {
+	app, err := ctx.App(appName)
+	if err != nil {
+		return err
+	}
+	h.app, h.table = app.(*App), t
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !h.table(unopened).Owns(r.URL.Path) {
+		return next.ServeHTTP(w, r)
+	}
+	if strings.HasPrefix(r.URL.Path, api.PathInstall) && !strings.HasPrefix(r.URL.Path, api.PathClient) {
+		// The path holds an install token. The audit trail records what became of it; the access log must not.
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
+	r = withClientIP(r)
+	open := h.app.await(r.Context())
+	if open == nil {
+		starting(w, r, h.app)
+		return nil
+	}
+	leave := open.core.enter()
+	defer leave()
+	h.table(open).TryServe(w, r)
+	return nil
+}
+
+// hasServed says that an app of this process has been ready before: a start from now on is a reload.
+var hasServed atomic.Bool
+
+// reloadPatience bounds how long a request waits for a reload to end.
+const reloadPatience = 5 * time.Second
+
+// await returns what the app serves, or nil while it starts. On a reload, Caddy may send requests here before the app
+// has started, though there was never a moment without a gateway: those wait, so that nobody notices.
+func (a *App) await(ctx context.Context) *surfaces {
+	if open := a.surfaces.Load(); open != nil || !hasServed.Load() {
+		return open
+	}
+	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
+	defer cancel()
+	select {
+	case <-a.started:
+	case <-ctx.Done():
+	}
+	return a.surfaces.Load()
+}
+
+// starting answers while the app is not ready: that the process lives, and to come back for everything else.
+func starting(w http.ResponseWriter, r *http.Request, app *App) {
+	if strings.TrimRight(r.URL.Path, "/") == api.PathLive && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		call.Serve(w, r, app.logger, api.PathLive, "", hostapi.Live)
+		return
+	}
+	call.Refuse(w, r, app.logger, "-", call.ErrStarting)
+}
+
+func withClientIP(r *http.Request) *http.Request {
+	addr := clientIP(caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey))
+	return r.WithContext(call.WithClientIP(r.Context(), addr))
+}
+
+// Auth serves credentials to hosts: /auth. What is not its own it passes on.
+type Auth struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Auth) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_auth", New: func() caddy.Module { return new(Auth) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Auth) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Auth })
+}
+
+// Installer serves machines about to become hosts: /install/ and the builds of cdx under it. What is not its own it
+// passes on.
+type Installer struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Installer) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_installer", New: func() caddy.Module { return new(Installer) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Installer) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Installer })
+}
+
+// Versions serves /versions, /livez and /readyz. What is not its own it passes on.
+type Versions struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Versions) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_versions", New: func() caddy.Module { return new(Versions) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Versions) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Versions })
+}
+
+// Admin serves admins and their scripts: JSON under /admin/, to holders of a client certificate of ours that the site's
+// TLS has verified. What is not its own it passes on.
+type Admin struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_admin", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Admin) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.admin.Table })
+}
+
+// Fallback answers what no handler before it wanted with the contract's JSON 404: Caddy itself would answer an empty
+// 200. The shorthands end with it.
+type Fallback struct{ app *App }
+
+// CaddyModule returns the Caddy module information.
+func (Fallback) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_fallback", New: func() caddy.Module { return new(Fallback) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Fallback) Provision(ctx caddy.Context) error {
+	app, err := ctx.App(appName)
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Fallback) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	call.NewTable(h.app.logger).ServeHTTP(w, withClientIP(r))
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddyhttp.MiddlewareHandler = (*Auth)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Installer)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Versions)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Admin)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Fallback)(nil)
+)

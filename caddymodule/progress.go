@@ -1,0 +1,96 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/cdxgate/cdxgate/internal/gateway"
+)
+
+// progress says on stderr, every second, what a start is waiting for. A start that takes less says nothing.
+type progress struct {
+	mu    sync.Mutex
+	what  string
+	since time.Time
+	done  chan struct{}
+	once  sync.Once
+}
+
+func startProgress() *progress {
+	p := &progress{since: time.Now(), done: make(chan struct{})}
+	go p.run(os.Stderr)
+	return p
+}
+
+// say tells what is being waited for from now on.
+func (p *progress) say(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what = what
+}
+
+// stop ends the lines; it may be called more than once.
+func (p *progress) stop() { p.once.Do(func() { close(p.done) }) }
+
+func (p *progress) run(out io.Writer) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case now := <-ticker.C:
+			p.mu.Lock()
+			what := p.what
+			p.mu.Unlock()
+			if what != "" {
+				_, _ = fmt.Fprintf(out, "cdxgate: %s (%d s)\n", what, int(now.Sub(p.since).Seconds()))
+			}
+		}
+	}
+}
+
+// welcomeVariable makes the greeting appear where stderr is no terminal.
+const welcomeVariable = "CDXGATE_WELCOME"
+
+var greeted sync.Once
+
+// greet tells a person at a terminal, once a process, where the gateway is and what to do next.
+func greet(ctx context.Context, a *App, core *gateway.Core) {
+	if os.Getenv(welcomeVariable) == "" && !term.IsTerminal(int(os.Stderr.Fd())) { //nolint:gosec // a descriptor fits an int
+		return
+	}
+	greeted.Do(func() {
+		_, _ = io.WriteString(os.Stderr, greeting(ctx, a, core))
+	})
+}
+
+func greeting(ctx context.Context, a *App, core *gateway.Core) string {
+	executable := os.Args[0]
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ncdxgate %s is up\n  hosts  %s\n  data   %s\n\n", version(), a.PublicURL, a.config.DataDir)
+	var next []string
+	account, err := core.DB.AccountByName(ctx, "default")
+	if err == nil && account.Generation == 0 {
+		next = append(next, executable+" auth upload ~/.codex/auth.json   # the login the fleet shares")
+	}
+	if hosts, err := core.DB.HostCount(ctx); err == nil && hosts == 0 {
+		next = append(next, executable+" host add build7.example          # prints the line to run on that machine")
+	}
+	if certs, err := core.DB.AdminCertList(ctx); err == nil && len(certs) == 0 {
+		next = append(next, executable+" admin cert add "+userNameOr("me")+"               # a certificate for /admin/")
+	}
+	if len(next) > 0 {
+		b.WriteString("Next, in a second shell in this directory:\n  " + strings.Join(next, "\n  ") + "\n\n")
+	}
+	return b.String()
+}
+
+func userNameOr(fallback string) string { return orDefault(os.Getenv("USER"), fallback) }

@@ -1,0 +1,153 @@
+// Package db is everything that speaks SQL: the queries that sqlc generates from queries/, the migrations that are the
+// schema, one transaction helper, and the connection pool under them.
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Store is a database: its queries, each on whichever connection is free, and transactions over them.
+type Store struct {
+	*Queries
+	pool *pgxpool.Pool
+}
+
+// Options of Open. The zero value is right for one gateway.
+type Options struct {
+	MaxConns int32 // Default: 8; four already saturate two cores
+}
+
+const (
+	defaultMaxConns   = 8
+	connectTimeout    = 5 * time.Second
+	statementTimeout  = 15 * time.Second // a query of ours that takes longer is stuck
+	oldestServerMajor = 14
+)
+
+// Open connects to the PostgreSQL at url, a connection string as libpq understands it, and proves that it answers.
+// Errors are one line and never hold the password.
+func Open(ctx context.Context, url string, opts Options) (*Store, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", redact(err))
+	}
+	config.MaxConns = opts.MaxConns
+	if config.MaxConns == 0 {
+		config.MaxConns = defaultMaxConns
+	}
+	config.MinConns = min(2, config.MaxConns)
+	config.MaxConnLifetimeJitter = 5 * time.Minute
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {
+		config.ConnConfig.RuntimeParams["application_name"] = "cdxgate"
+	}
+	// Set after connecting, not while: poolers such as PgBouncer refuse start-up parameters they do not know.
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return setTimeouts(ctx, conn, statementTimeout) }
+
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the database: %w", oneLine(err))
+	}
+	var major int
+	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&major); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connecting to the database: %w", oneLine(err))
+	}
+	if major < oldestServerMajor {
+		pool.Close()
+		return nil, fmt.Errorf("the database runs PostgreSQL %d; cdxgate needs %d or newer", major, oldestServerMajor)
+	}
+	return &Store{Queries: New(pool), pool: pool}, nil
+}
+
+// setTimeouts bounds every statement, and how long a transaction may sit idle: an abandoned one would hold the row lock
+// of a credential for ever. 0 lifts both.
+func setTimeouts(ctx context.Context, conn *pgx.Conn, limit time.Duration) error {
+	ms := limit.Milliseconds()
+	_, err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %d", ms, ms))
+	return err
+}
+
+// Close waits for the connections in use and closes them all.
+func (s *Store) Close() { s.pool.Close() }
+
+// Pool is the pool itself, for statistics and for tests.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// WithTx runs fn in one transaction: committed when fn returns nil, rolled back otherwise. Inside, only q may be used.
+func (s *Store) WithTx(ctx context.Context, fn func(q *Queries) error) error {
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	// Rolling back on a cancelled context would cost the pool its connection.
+	rollbackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	defer func() { _ = tx.Rollback(rollbackCtx) }()
+
+	if err := fn(s.Queries.WithTx(tx)); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("committing a transaction: %w", err)
+	}
+	return nil
+}
+
+// IsUnavailable reports whether err means that the database cannot be reached or is going down, as opposed to a
+// statement it refused: the caller should try again later.
+func IsUnavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// 08: connection; 57P: shutdown, crash; 53: out of connections, memory, disk; 57014: our own time limit.
+		return strings.HasPrefix(refused.Code, "08") || strings.HasPrefix(refused.Code, "57P") ||
+			strings.HasPrefix(refused.Code, "53") || refused.Code == "57014" || refused.Code == "25006"
+	}
+	var netErr net.Error
+	var connectErr *pgconn.ConnectError
+	return errors.As(err, &netErr) || errors.As(err, &connectErr) || pgconn.Timeout(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, pgx.ErrTxClosed) || strings.Contains(err.Error(), "closed pool") || pgconn.SafeToRetry(err) ||
+		strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// IsUniqueViolation reports whether err is the refusal of a second row where only one may be.
+func IsUniqueViolation(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == "23505"
+}
+
+// IsNoRows reports whether err says that a query of one row found none.
+func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+// oneLine keeps the causes and joins the lines that pgx prints for each address it tried.
+func oneLine(err error) error { return &lineError{err} }
+
+type lineError struct{ error }
+
+func (e *lineError) Unwrap() error { return e.error }
+
+func (e *lineError) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+
+// redact drops everything but the reason from a parse error: the connection string in it may hold a password.
+func redact(err error) error {
+	text := err.Error()
+	if i := strings.LastIndex(text, "`: "); i >= 0 {
+		return errors.New(strings.Trim(text[i+3:], " ()"))
+	}
+	return errors.New("it is no connection string; want postgres://user:password@host/database")
+}

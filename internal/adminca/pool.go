@@ -1,0 +1,58 @@
+package adminca
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Pool reads the authorities that the admin door trusts from path, the data directory's admin/ca.pem, and returns
+// them with their fingerprints for [Verify].
+//
+// The pool is never nil, whatever happens: crypto/tls takes a nil pool for the system's roots, and every public
+// authority would then open the door. No file means an empty pool, which refuses everybody; so does an error.
+func Pool(path string) (*x509.CertPool, []SPKI, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return x509.NewCertPool(), nil, nil
+	}
+	if err != nil {
+		return x509.NewCertPool(), nil, fmt.Errorf("reading the admin CA: %w", err)
+	}
+	certs, err := parseCAs(text)
+	if err != nil {
+		return x509.NewCertPool(), nil, fmt.Errorf("reading the admin CA %s: %w (delete the file and start again: "+
+			"the gateway writes it from its database)", path, err)
+	}
+	pool, keys := x509.NewCertPool(), make([]SPKI, 0, len(certs))
+	for _, cert := range certs {
+		pool.AddCert(cert)
+		keys = append(keys, SPKIOf(cert))
+	}
+	return pool, keys, nil
+}
+
+// WritePool makes the file at path say what certPEM says, atomically, and reports whether it did not say so before.
+// A directory that is missing is made, for its owner only.
+func WritePool(path string, certPEM []byte) (changed bool, err error) {
+	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, certPEM) {
+		return false, nil
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, fmt.Errorf("writing the admin CA: %w", err)
+	}
+	// Certificates are public, and a verb may run as another user than the gateway, which has to read this.
+	staged, err := stage(dir, filepath.Base(path), certPEM, 0o644)
+	if err != nil {
+		return false, fmt.Errorf("writing the admin CA: %w", err)
+	}
+	if err := os.Rename(staged, path); err != nil {
+		return false, errors.Join(fmt.Errorf("writing the admin CA: %w", err), os.Remove(staged))
+	}
+	return true, syncDir(dir)
+}

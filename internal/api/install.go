@@ -1,0 +1,54 @@
+package api
+
+// States of an install token, as X-Installer-Status and in the answer to a claim.
+const (
+	InstallReady   = "ready"
+	InstallUsed    = "used"
+	InstallExpired = "expired"
+	InstallUnknown = "unknown"
+)
+
+// EnrolRequest claims an install token: POST /install/{token}.
+type EnrolRequest struct {
+	Platform       string `json:"platform"`        // <os>-<arch> in Go's words: linux-amd64
+	WrapperVersion string `json:"wrapper_version"` // of cdx
+}
+
+// EnrolResponse is a host's whole configuration. It is answered once: the token is spent and nothing reversible is kept.
+type EnrolResponse struct {
+	BaseURL        string `json:"base_url"` // without a trailing slash
+	APIKey         string `json:"api_key"`
+	FQDN           string `json:"fqdn"`
+	InstallationID string `json:"installation_id"`
+	Secure         bool   `json:"secure"`
+}
+
+// RegisterRequest asks for a new host: POST /admin/hosts/register. An absent member leaves the stored value alone,
+// except that vip defaults to false and secure to true.
+type RegisterRequest struct {
+	FQDN      string   `json:"fqdn"`
+	Secure    FlexBool `json:"secure"`
+	VIP       FlexBool `json:"vip"`
+	Temporary FlexBool `json:"temporary"` // null clears it
+}
+
+// RegisterResponse is what a registration answers: the only time the API key is shown.
+type RegisterResponse struct {
+	Host      RegisteredHost `json:"host"`
+	Installer Installer      `json:"installer"`
+}
+
+// RegisteredHost is a host with its id and, this once, its API key.
+type RegisteredHost struct {
+	Host
+	APIKey string `json:"api_key"`
+	ID     int64  `json:"id"`
+}
+
+// Installer is a pending install token and the command that uses it.
+type Installer struct {
+	Token     string `json:"token"`
+	URL       string `json:"url"`
+	Command   string `json:"command"`
+	ExpiresAt Time   `json:"expires_at"`
+}

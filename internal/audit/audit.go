@@ -1,0 +1,88 @@
+// Package audit keeps the record of who did what. An entry is written in the transaction of the act it records, so
+// neither exists without the other.
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+)
+
+// Kinds of actor.
+const (
+	KindHost      = "host"      // a host, by its API key
+	KindAdmin     = "admin"     // an admin, by a certificate
+	KindOperator  = "operator"  // whoever runs cdxgate on the server's console
+	KindGateway   = "gateway"   // the gateway by itself, in a job
+	KindInstaller = "installer" // a machine that holds an install token
+)
+
+// Actor is who acts, and from where.
+type Actor struct {
+	Kind string
+	Name string     // FQDN, certificate name, user name; never a secret
+	IP   netip.Addr // zero: not over the network
+}
+
+// Gateway is the gateway acting by itself.
+var Gateway = Actor{Kind: KindGateway, Name: "cdxgate"}
+
+// Actions. Names are those of the reference where it has the act.
+const (
+	ActionRegister         = "register"
+	ActionInstallCreate    = "admin.install_token.create"
+	ActionInstallConsume   = "install.token.consume"
+	ActionInsecureWindow   = "auth.insecure.initial_window"
+	ActionInsecureDenied   = "auth.insecure.denied"
+	ActionBindIP           = "auth.bind_ip"
+	ActionRoamingIP        = "auth.roaming_ip"
+	ActionForceIP          = "auth.force_ip_override"
+	ActionRetrieve         = "auth.retrieve"
+	ActionStore            = "auth.store"
+	ActionCredentialShow   = "auth.show"
+	ActionHostDelete       = "host.delete"
+	ActionAdminHostDelete  = "admin.host.delete"
+	ActionAdminCACreate    = "admin.ca.create"
+	ActionAdminCertCreate  = "admin.cert.create"
+	ActionKeyringEstablish = "keyring.establish"
+)
+
+// Details is what an entry says beyond actor and action. Values must be free of secrets.
+type Details map[string]any
+
+// Entry is one recorded act.
+type Entry struct {
+	At      time.Time
+	Actor   Actor
+	Action  string
+	HostID  int64 // the host concerned; 0: none
+	Details Details
+}
+
+// Record writes the entry with q, which must be the transaction of the act.
+func Record(ctx context.Context, q *db.Queries, e Entry) error {
+	details := []byte("{}")
+	if len(e.Details) > 0 {
+		var err error
+		if details, err = json.Marshal(e.Details); err != nil {
+			return fmt.Errorf("encoding the audit entry %s: %w", e.Action, err)
+		}
+	}
+	params := db.AuditEntryInsertParams{
+		At: e.At, ActorKind: e.Actor.Kind, Actor: e.Actor.Name, Action: e.Action, Details: details,
+	}
+	if e.HostID != 0 {
+		params.HostID = &e.HostID
+	}
+	if e.Actor.IP.IsValid() {
+		params.IP = &e.Actor.IP
+	}
+	if err := q.AuditEntryInsert(ctx, params); err != nil {
+		return fmt.Errorf("recording %s: %w", e.Action, err)
+	}
+	return nil
+}

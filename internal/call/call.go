@@ -1,0 +1,209 @@
+// Package call is the one wrapper around every JSON call, host's or admin's: it bounds and checks the body, finds the
+// route, runs it, and words the outcome. Nothing else in the project turns an error into an HTTP status.
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/api/jsondoc"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+// Refusals that belong to the wire rather than to a subject. The messages are matched by old clients.
+var (
+	ErrMalformed = errs.New(errs.Malformed, "invalid_json", "Invalid JSON payload")
+	ErrTooLarge  = errs.New(errs.TooLarge, "body_too_large", "Request body too large")
+	ErrNoRoute   = errs.New(errs.NotFound, "route_not_found", "Route not found")
+	ErrMethod    = errs.New(errs.NotAllowed, "method_not_allowed", "Method not allowed")
+	ErrStarting  = errs.New(errs.Unavailable, "starting", "The gateway is starting; try again in a moment")
+	ErrDatabase  = errs.New(errs.Unavailable, "database_unavailable", "The gateway cannot reach its database; try again later")
+)
+
+// statuses is the only place where a kind meets an HTTP status.
+var statuses = map[errs.Kind]int{
+	errs.Internal:        http.StatusInternalServerError,
+	errs.Invalid:         http.StatusUnprocessableEntity,
+	errs.Malformed:       http.StatusBadRequest,
+	errs.TooLarge:        http.StatusRequestEntityTooLarge,
+	errs.Unsupported:     http.StatusUnsupportedMediaType,
+	errs.Unauthenticated: http.StatusUnauthorized,
+	errs.Forbidden:       http.StatusForbidden,
+	errs.NotFound:        http.StatusNotFound,
+	errs.NotAllowed:      http.StatusMethodNotAllowed,
+	errs.Gone:            http.StatusGone,
+	errs.Conflict:        http.StatusConflict,
+	errs.Limited:         http.StatusTooManyRequests,
+	errs.Unavailable:     http.StatusServiceUnavailable,
+}
+
+// retryAfter is the advice given with 503, in seconds: long enough to help, short enough to follow.
+const retryAfter = time.Second
+
+// Request is a call whose body was read and checked.
+type Request struct {
+	*http.Request
+	ID    string     // also in the answer and the log
+	From  netip.Addr // the client's address as Caddy established it; zero: unknown
+	Body  []byte     // syntactically valid JSON, or empty
+	Param string     // what stands for {} in the route's path
+}
+
+// Func serves one route. What it returns with a nil error becomes the answer's data; a nil answer means that it has
+// written the answer itself.
+type Func func(w http.ResponseWriter, r *Request) (answer any, err error)
+
+type clientIPKey struct{}
+
+// WithClientIP tells the calls below ctx where the client is. Only the HTTP server knows: nothing here reads a header
+// to find out.
+func WithClientIP(ctx context.Context, addr netip.Addr) context.Context {
+	return context.WithValue(ctx, clientIPKey{}, addr)
+}
+
+// ClientIP is what WithClientIP said; zero when nothing did.
+func ClientIP(ctx context.Context) netip.Addr {
+	addr, _ := ctx.Value(clientIPKey{}).(netip.Addr)
+	return addr
+}
+
+// Serve runs one function as a call of its own.
+func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, serve Func) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(fmt.Sprintf("drawing a request id: %v", err)) // the system's entropy is gone: nothing is safe
+	}
+	call := &Request{Request: r, ID: id.String(), From: ClientIP(r.Context()), Param: param}
+	w.Header().Set(api.HeaderRequestID, call.ID)
+	w.Header()["Cache-Control"] = []string{"no-store"}
+
+	answer, err := guarded(w, call, serve)
+	if err != nil {
+		refuse(w, call, logger, route, err)
+		return
+	}
+	if answer != nil {
+		writeJSON(w, http.StatusOK, api.Envelope{Status: "ok", Data: answer})
+	}
+}
+
+// guarded reads the body, runs the function and turns a panic into a fault of ours.
+func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler: //nolint:errorlint,err113 // net/http compares it like this too
+			panic(p)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := r.readBody(w); err != nil {
+		return nil, err
+	}
+	return serve(w, r)
+}
+
+// readBody reads the whole body and checks its syntax, whoever sends it: old clients and the recorded contract see 400
+// before 401. The check is one linear pass over at most api.MaxBodyBytes and builds nothing.
+func (r *Request) readBody(w http.ResponseWriter) error {
+	if r.Request.Body == nil || r.ContentLength == 0 {
+		return nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Request.Body, api.MaxBodyBytes))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return ErrTooLarge.With("limit_bytes", api.MaxBodyBytes)
+	}
+	if err != nil {
+		return ErrMalformed.WithCause(fmt.Errorf("reading the body: %w", err))
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	if err := jsondoc.Check(body); err != nil {
+		return ErrMalformed.WithCause(err)
+	}
+	r.Body = body
+	return nil
+}
+
+// Decode reads the body into a message. A body that is no object counts as an empty one; a member of the wrong type is
+// a 422 that names it.
+func (r *Request) Decode(message any) error {
+	if trimmed := strings.TrimLeft(string(r.Body), " \t\r\n"); !strings.HasPrefix(trimmed, "{") {
+		return nil
+	}
+	err := json.Unmarshal(r.Body, message)
+	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return errs.Field(mistyped.Field, mistyped.Field+" must be a JSON "+mistyped.Type.Kind().String())
+	}
+	if err != nil {
+		return ErrMalformed.WithCause(err)
+	}
+	return nil
+}
+
+// refuse words an error for the caller and logs what the caller must not see.
+func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string, err error) {
+	e := errs.Of(err)
+	if e.Kind == errs.Internal && db.IsUnavailable(err) {
+		e = ErrDatabase.WithCause(err)
+	}
+	status := statuses[e.Kind]
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", r.ID), slog.String("method", r.Method), slog.String("route", route),
+		slog.String("client_ip", r.From.String()), slog.Int("status", status), slog.String("code", e.Code),
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, slog.String("error", e.Cause.Error()))
+	}
+	logger.LogAttrs(r.Context(), level, "call refused", attrs...)
+
+	if e.Kind == errs.Unavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	}
+	writeJSON(w, status, api.Error{
+		Status: "error", Message: e.Message, Code: e.Code, Details: e.Details, Errors: e.Fields,
+	})
+}
+
+// writeJSON encodes before it answers, so that a value that cannot be encoded is a clean 500.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	var body strings.Builder
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // the client hashes "auth" as it arrives
+	if err := encoder.Encode(value); err != nil {
+		panic(fmt.Sprintf("encoding an answer: %v", err))
+	}
+	text := strings.TrimSuffix(body.String(), "\n")
+	w.Header()["Content-Type"] = []string{"application/json"}
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // the client is gone: nobody to tell
+}
+
+// Refuse answers a request with err as a call would, without reading its body: for whoever stands before other handlers.
+func Refuse(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route string, err error) {
+	bodiless := r.WithContext(r.Context())
+	bodiless.Body = http.NoBody
+	bodiless.ContentLength = 0
+	Serve(w, bodiless, logger, route, "", func(http.ResponseWriter, *Request) (any, error) { return nil, err })
+}

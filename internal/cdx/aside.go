@@ -1,0 +1,134 @@
+package cdx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// asidePath is where the login waits while Codex logs in or out: beside the file, so that a rename suffices.
+func (h home) asidePath() (target, aside string, err error) {
+	target, err = followLinks(h.authPath())
+	return target, target + ".cdx-aside", err
+}
+
+// setAside hides the login, if there is one, from Codex.
+func (h home) setAside() error {
+	target, aside, err := h.asidePath()
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(target, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// forgetAside removes a login that was set aside.
+func (h home) forgetAside() error {
+	_, aside, err := h.asidePath()
+	if err == nil {
+		err = os.Remove(aside)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cannotWrite(fmt.Errorf("removing the login: %w", err))
+	}
+	return nil
+}
+
+// restoreAside brings back a login that was set aside, unless there is a newer one in its place. It is also the repair
+// after a cdx that was killed meanwhile.
+func (h home) restoreAside() error {
+	target, aside, err := h.asidePath()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(target); err == nil {
+		return nil
+	}
+	if err := os.Rename(aside, target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("bringing back the login: %w", err)
+	}
+	return nil
+}
+
+// runWithoutLogin starts Codex's own login or logout while the fleet's login is out of its sight. Both begin by
+// revoking the refresh token they find in auth.json, which would log out every machine of the fleet. No other cdx may
+// bring the file back meanwhile, so the lock is held until Codex has ended.
+func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
+	config, err := loadConfig()
+	if err != nil {
+		return 0, err
+	}
+	bin, err := findCodex()
+	if err != nil {
+		return 0, err
+	}
+	s := a.newSession(config, bin)
+	status := 0
+	err = s.locked(ctx, func(context.Context) error {
+		if s.login, err = readLogin(s.home.authPath()); err != nil {
+			return cannotWrite(err)
+		}
+		if err := s.home.setAside(); err != nil {
+			return cannotWrite(fmt.Errorf("setting the login aside: %w", err))
+		}
+		if status, err = a.startCodex(bin, c.args); err != nil {
+			return errors.Join(err, s.home.restoreAside())
+		}
+		if c.verb == verbLogoutArgs && status == 0 {
+			return s.finishLogout()
+		}
+		return s.finishLogin()
+	})
+	if err != nil {
+		return 0, err
+	}
+	if c.verb == verbLoginArgs {
+		s.sendUp(ctx, s.login)
+	}
+	return status, nil
+}
+
+// finishLogin brings the login back if Codex made no new one. After a new one the old is removed only if the gateway
+// has it.
+func (s *session) finishLogin() error {
+	now, err := readLogin(s.home.authPath())
+	if err != nil {
+		return cannotWrite(err)
+	}
+	if now.raw != nil {
+		s.state.LoggedOut = false
+		if s.removable(s.state) {
+			return s.home.forgetAside()
+		}
+		return nil
+	}
+	if err := s.home.restoreAside(); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+// finishLogout removes the login that Codex was to log out, here and nowhere else.
+func (s *session) finishLogout() error {
+	if !s.removable(s.state) {
+		if err := s.home.restoreAside(); err != nil {
+			return cannotWrite(err)
+		}
+		s.app.say(signNotice, "login", "it was kept: the gateway does not have it, so this may be the only copy. cdx sync sends it up")
+		return nil
+	}
+	// Remembered first: a crash in between must not bring the login back.
+	s.state.LoggedOut = true
+	if err := s.home.saveState(s.state); err != nil {
+		return err
+	}
+	if err := s.home.forgetAside(); err != nil {
+		return err
+	}
+	s.app.tell(signGood, "the login was removed from this machine; the fleet keeps it. `cdx sync` brings it back")
+	return nil
+}

@@ -1,0 +1,115 @@
+// Package cdx is the client: it brings the fleet's login to this machine, starts the Codex CLI with it, and sends a
+// login that Codex renewed back to the gateway. Its main is in cmd/cdx.
+//
+// What happens to one command line, and where to read about it:
+//
+//	args.go     which of our verbs it is, or that it is Codex's
+//	config.go   which gateway this machine belongs to, and its API key
+//	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, authfile.go reads, atomic.go writes)
+//	run.go      Codex itself, once, with untouched arguments
+//	sync.go     push, if Codex changed the login
+//
+// The rules that hold everywhere: standard output belongs to Codex while it runs; the API key is in no argument, no
+// environment and no message; the login on disk is never removed because somebody refused us; a login that only this
+// machine has is never overwritten.
+package cdx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+)
+
+// Invocation is one start of cdx. The zero value of every field but Version means this process's own.
+type Invocation struct {
+	Version string   // of cdx, as messages and requests carry it
+	Args    []string // without the program's name
+	Stdin   *os.File
+	Stdout  *os.File
+	Stderr  io.Writer
+	Now     func() time.Time // Default: time.Now
+}
+
+// app is an invocation with everything that its verbs share.
+type app struct {
+	Invocation
+	platform string // <os>-<arch> in Go's words
+	home     home   // where Codex keeps its files
+}
+
+// Run does what the command line asks and returns the exit status of the process: Codex's own when Codex was
+// started, else one of [Exit].
+func Run(ctx context.Context, inv Invocation) int {
+	a := &app{Invocation: inv, platform: runtime.GOOS + "-" + runtime.GOARCH}
+	if a.Stdin == nil {
+		a.Stdin = os.Stdin
+	}
+	if a.Stdout == nil {
+		a.Stdout = os.Stdout
+	}
+	if a.Stderr == nil {
+		a.Stderr = os.Stderr
+	}
+	if a.Now == nil {
+		a.Now = time.Now
+	}
+	status, err := a.dispatch(ctx, classify(inv.Args))
+	if err == nil {
+		return status
+	}
+	refused, ok := errors.AsType[*refusal](err)
+	if !ok {
+		refused = &refusal{exit: ExitCannotWrite, label: "stopped", what: err.Error()}
+	}
+	a.explain(refused)
+	return int(refused.exit)
+}
+
+func (a *app) dispatch(ctx context.Context, c call) (int, error) {
+	// Help, versions and Codex's own help need neither a configuration nor a home.
+	switch c.verb {
+	case verbHelp:
+		return a.print(helpText())
+	case verbVersion:
+		return a.print("cdx " + a.Version + "\n")
+	case verbMisused:
+		return 0, &refusal{exit: ExitUsage, label: "usage", what: c.misuse, next: "cdx help"}
+	case verbPass:
+		return a.passThrough(ctx, c.args)
+	}
+	var err error
+	if a.home, err = findHome(); err != nil {
+		return 0, err
+	}
+	switch c.verb {
+	case verbEnrol:
+		return a.enrol(ctx)
+	case verbSync:
+		return a.syncNow(ctx)
+	case verbLogout:
+		return a.logout(ctx)
+	case verbLogin:
+		return 0, refuseLogin()
+	case verbLoginArgs, verbLogoutArgs:
+		return a.runWithoutLogin(ctx, c)
+	default:
+		return a.runWithLogin(ctx, c.args)
+	}
+}
+
+// print answers a question on standard output: Codex is not started, so the output is ours.
+func (a *app) print(text string) (int, error) {
+	if _, err := io.WriteString(a.Stdout, text); err != nil {
+		return 0, fmt.Errorf("writing to standard output: %w", err)
+	}
+	return 0, nil
+}
+
+// userAgent names this client to the gateway: cdx/1.4.0 (linux-amd64).
+func (a *app) userAgent() string {
+	return "cdx/" + a.Version + " (" + a.platform + ")"
+}

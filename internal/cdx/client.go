@@ -1,0 +1,261 @@
+package cdx
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+)
+
+// Time limits of talking to the gateway: Codex must start soon even if nobody answers.
+const (
+	connectTimeout = 3 * time.Second  // one connection, its TLS handshake
+	syncTimeout    = 10 * time.Second // all of a pull or all of a push, waiting for other cdx included
+	enrolTimeout   = 30 * time.Second // the answer is given once, so it is worth waiting for
+)
+
+// maxAnswerBytes is the most of an answer that is read: a login and what surrounds it.
+const maxAnswerBytes = 1 << 20
+
+// headerPlatform tells the gateway for which platform an answer about client builds is meant.
+const headerPlatform = "X-Wrapper-Platform"
+
+// client talks to one gateway.
+type client struct {
+	http      *http.Client
+	userAgent string
+	platform  string
+	version   string
+	config    *Config
+}
+
+// newHTTPClient returns a client that never follows a redirect, so that a key or an install token reaches only the
+// address that it was meant for.
+func newHTTPClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own value
+	transport.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	transport.TLSHandshakeTimeout = connectTimeout
+	transport.MaxResponseHeaderBytes = 64 << 10
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (a *app) newClient(config *Config) *client {
+	return &client{http: newHTTPClient(), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+}
+
+// failure is an exchange that did not bring what was asked for.
+type failure struct {
+	status     int    // HTTP; 0: no answer
+	code       string // the gateway's machine code, if it sent one
+	message    string // for people
+	expectedIP string
+	receivedIP string
+	err        error // no usable answer: why
+}
+
+// Error implements error. It names neither URL nor key.
+func (f *failure) Error() string {
+	switch {
+	case f.err != nil:
+		return f.err.Error()
+	case f.message != "":
+		return f.message
+	default:
+		return fmt.Sprintf("HTTP %d", f.status)
+	}
+}
+
+// Unwrap returns why there was no usable answer.
+func (f *failure) Unwrap() error { return f.err }
+
+// is reports whether the gateway gave this machine code. Gateways of the reference give none: text, lower case, is
+// what to look for in their message then.
+func (f *failure) is(code, text string) bool {
+	if f.code != "" {
+		return f.code == code
+	}
+	return text != "" && strings.Contains(strings.ToLower(f.message), text)
+}
+
+// untrusted reports whether the other side could not prove to be the gateway.
+func (f *failure) untrusted() bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+		roots        x509.SystemRootsError
+	)
+	return errors.As(f.err, &verification) || errors.As(f.err, &authority) || errors.As(f.err, &hostname) ||
+		errors.As(f.err, &invalid) || errors.As(f.err, &roots)
+}
+
+// authAnswer is what cdx uses of an answer to POST /auth. Everything else in there is for the eyes, and a member of an
+// unexpected type must not keep Codex from starting.
+type authAnswer struct {
+	Status          string          `json:"status"`
+	CanonicalDigest string          `json:"canonical_digest"`
+	Auth            json.RawMessage `json:"auth"`
+	Versions        json.RawMessage `json:"versions"`
+}
+
+// installationID returns which gateway answered, "" if it does not say.
+func (r *authAnswer) installationID() string {
+	var versions struct {
+		InstallationID string `json:"installation_id"`
+	}
+	if json.Unmarshal(r.Versions, &versions) != nil {
+		return ""
+	}
+	return versions.InstallationID
+}
+
+// auth exchanges one message of POST /auth. It is never repeated by itself: a store must not happen twice.
+//
+// Errors: *failure; *refusal when another gateway than the one of the enrolment answered.
+func (c *client) auth(ctx context.Context, request api.AuthRequest) (*authAnswer, error) {
+	request.WrapperVersion = c.version
+	request.InstallationID = c.config.InstallationID
+	answer := &authAnswer{}
+	if err := c.post(ctx, c.config.BaseURL+api.PathAuth, request, answer); err != nil {
+		return nil, err
+	}
+	if id := answer.installationID(); id != "" && c.config.InstallationID != "" && id != c.config.InstallationID {
+		return nil, &refusal{
+			exit: ExitDenied, label: "denied", what: "another gateway answers at " + c.host() + " than this machine enrolled with",
+			cause: "installation " + field(id) + ", expected " + c.config.InstallationID,
+			next:  "if that is meant: ask for a new install command. " + notStarted(ExitDenied),
+		}
+	}
+	return answer, nil
+}
+
+// host is the gateway's name as people know it.
+func (c *client) host() string {
+	base, err := url.Parse(c.config.BaseURL)
+	if err != nil {
+		return c.config.BaseURL
+	}
+	return base.Host
+}
+
+// post sends request to address and decodes the data of the answer.
+//
+// Errors: *failure.
+func (c *client) post(ctx context.Context, address string, request, data any) error {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // a login goes up as it is
+	if err := encoder.Encode(request); err != nil {
+		return &failure{err: fmt.Errorf("encoding the request: %w", err)}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, &body)
+	if err != nil {
+		return &failure{err: errors.New("the address of the gateway is not a URL")}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", c.userAgent)
+	r.Header.Set(headerPlatform, c.platform)
+	if c.config != nil {
+		r.Header.Set(api.HeaderAPIKey, string(c.config.APIKey))
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return &failure{err: withoutURL(err)}
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return &failure{status: response.StatusCode, err: withoutURL(err)}
+	}
+	return decode(response, text, data)
+}
+
+// withoutURL drops what net/http adds to an error: an install URL is a secret.
+func withoutURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no answer in time")
+	}
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
+		return errors.New("no such host")
+	}
+	if call, ok := errors.AsType[syscall.Errno](err); ok {
+		return call // connection refused, and not on which of our ports
+	}
+	return err
+}
+
+// decode takes an answer apart. Error answers keep their machine context in one of three places, by age of the gateway.
+func decode(response *http.Response, text []byte, data any) error {
+	var envelope struct {
+		Status  string          `json:"status"`
+		Message string          `json:"message"`
+		Code    string          `json:"code"`
+		Data    json.RawMessage `json:"data"`
+		Details json.RawMessage `json:"details"`
+		Errors  json.RawMessage `json:"errors"`
+	}
+	f := &failure{status: response.StatusCode}
+	err := json.Unmarshal(text, &envelope)
+	switch {
+	case response.StatusCode >= 300 && response.StatusCode < 400:
+		f.err = fmt.Errorf("it redirects (HTTP %d), and cdx does not follow", response.StatusCode)
+		return f
+	case err != nil && response.StatusCode < 300:
+		f.err = errors.New("its answer is not the gateway's")
+		return f
+	case err == nil && envelope.Status == "ok" && response.StatusCode < 300:
+		if json.Unmarshal(envelope.Data, data) != nil {
+			f.err = errors.New("its answer is not the gateway's")
+			return f
+		}
+		return nil
+	}
+	f.code, f.message = envelope.Code, envelope.Message
+	for _, place := range []json.RawMessage{envelope.Details, envelope.Data} {
+		var machine struct {
+			Code       string `json:"code"`
+			ExpectedIP string `json:"expected_ip"`
+			ReceivedIP string `json:"received_ip"`
+		}
+		if json.Unmarshal(place, &machine) == nil {
+			f.code = firstNonEmpty(f.code, machine.Code)
+			f.expectedIP = firstNonEmpty(f.expectedIP, machine.ExpectedIP)
+			f.receivedIP = firstNonEmpty(f.receivedIP, machine.ReceivedIP)
+		}
+	}
+	var fields map[string][]string
+	if json.Unmarshal(envelope.Errors, &fields) == nil {
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			f.message += ": " + name + ": " + strings.Join(fields[name], ", ")
+		}
+	}
+	return f
+}
+
+func firstNonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,176 @@
+package cdx
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+)
+
+// maxInstallURLBytes bounds the line that is read from standard input.
+const maxInstallURLBytes = 4 << 10
+
+// enrol is cdx enroll: spend an install token for this machine's configuration, then take the login.
+func (a *app) enrol(ctx context.Context) (int, error) {
+	installURL, err := a.readInstallURL()
+	if err != nil {
+		return 0, err
+	}
+	path, err := configPath()
+	if err != nil {
+		return 0, err
+	}
+	// The token works once: find out whether the answer can be kept before asking for it.
+	file, err := prepareFile(path)
+	if err != nil {
+		return 0, &refusal{
+			exit: ExitCannotWrite, label: "stopped", what: "the configuration cannot be written: " + err.Error(),
+			next: "make room or rights, then try again. The install command was not used.",
+		}
+	}
+	config, err := a.claim(ctx, installURL)
+	if err != nil {
+		return 0, errors.Join(err, file.discard())
+	}
+	text, err := config.encode()
+	if err != nil {
+		return 0, errors.Join(err, file.discard())
+	}
+	if err := file.commit(text); err != nil {
+		return 0, &refusal{
+			exit: ExitCannotWrite, label: "stopped", what: err.Error(),
+			next: "the install command is used up; ask an admin for a new one: cdxgate host add " + config.FQDN,
+		}
+	}
+	a.tell(signGood, "enrolled as "+config.FQDN+", key stored in "+display(path)+" (0600)")
+	return a.takeLogin(ctx, config)
+}
+
+// readInstallURL reads one line. On a terminal it asks for it; as an argument other users could see it.
+func (a *app) readInstallURL() (*url.URL, error) {
+	if term.IsTerminal(int(a.Stdin.Fd())) {
+		_, _ = fmt.Fprint(a.Stderr, "Install URL: ")
+	}
+	line, err := bufio.NewReader(io.LimitReader(a.Stdin, maxInstallURLBytes)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading the install URL: %w", err)
+	}
+	misused := func(what string) error {
+		return &refusal{
+			exit: ExitUsage, label: "usage", what: what,
+			next: "ask an admin for an install command (cdxgate host add NAME) and give its URL on standard input",
+		}
+	}
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return nil, misused("there was no install URL on standard input")
+	}
+	installURL, err := url.Parse(line)
+	if err != nil || installURL.Host == "" || installURL.RawQuery != "" || installURL.Fragment != "" {
+		return nil, misused("what was read is not an install URL")
+	}
+	_, token, found := strings.Cut(installURL.Path, api.PathInstall)
+	if !found || token == "" || strings.Contains(token, "/") {
+		return nil, misused("what was read is not an install URL: it ends in " + api.PathInstall + "TOKEN")
+	}
+	if err := checkTransport(installURL); err != nil {
+		return nil, misused(err.Error())
+	}
+	return installURL, nil
+}
+
+// claim spends the install token.
+//
+// Errors: *refusal.
+func (a *app) claim(ctx context.Context, installURL *url.URL) (*Config, error) {
+	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
+	defer cancel()
+	c := &client{http: newHTTPClient(), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
+	var answer api.EnrolResponse
+	err := c.post(ctx, installURL.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
+	if f := asFailure(err); f != nil {
+		return nil, refuseEnrolment(installURL.Host, f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	config, err := configFrom(&answer)
+	if err != nil {
+		return nil, &refusal{
+			exit: ExitUnavailable, label: "stopped", what: "the configuration that " + installURL.Host + " gave is unusable: " + err.Error(),
+			next: "tell an admin; a new install command is needed",
+		}
+	}
+	return config, nil
+}
+
+func refuseEnrolment(host string, f *failure) *refusal {
+	const nothing = "Nothing was stored."
+	switch {
+	case f.untrusted():
+		return &refusal{
+			exit: ExitDenied, label: "denied", what: "the certificate of " + host + " cannot be verified",
+			cause: f.err.Error(), next: "check this machine's clock and network, then ask an admin. " + nothing,
+		}
+	case f.status == http.StatusGone:
+		return &refusal{
+			exit: ExitDenied, label: "denied", what: "this install command does not work any more", cause: field(f.Error()),
+			next: "it works once, for a short time. Ask an admin for a new one: cdxgate host add NAME. " + nothing,
+		}
+	case f.status == http.StatusNotFound:
+		return &refusal{
+			exit: ExitDenied, label: "denied", what: "this install command is not known at " + host, cause: field(f.Error()),
+			next: "copy the whole URL, or ask an admin for a new one: cdxgate host add NAME. " + nothing,
+		}
+	}
+	switch f.classify() {
+	case standsDenied:
+		return &refusal{
+			exit: ExitDenied, label: "denied", what: host + " refuses this machine", cause: field(f.Error()), next: nothing,
+		}
+	case standsLimited:
+		return &refusal{
+			exit: ExitTryLater, label: "gateway", what: host + " has had too many requests", next: "try again in a minute. " + nothing,
+		}
+	default:
+		return &refusal{
+			exit: ExitUnavailable, label: "gateway", what: host + " " + field(f.reason()),
+			next: "try again; if the install command is then used up, ask an admin for a new one. " + nothing,
+		}
+	}
+}
+
+// takeLogin is the end of an enrolment: the machine is the fleet's already, whatever the rest brings.
+func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
+	codex, noCodex := a.lookAtCodex(ctx)
+	s := a.newSession(config, codex.Path)
+	err := s.syncHere(ctx, codex)
+	loggedIn := err == nil && s.offline == nil
+	switch {
+	case errors.Is(err, errNoLogin):
+		a.tell(signNotice, "no login on the gateway yet: cdxgate auth upload ~/.codex/auth.json")
+	case err != nil:
+		return 0, err
+	}
+	switch {
+	case noCodex != nil:
+		a.tell(signNotice, "Codex was not found. Get it: npm i -g @openai/codex")
+		return 0, nil
+	case codex.Version == "":
+		a.tell(signNotice, "Codex was found, but does not tell its version: "+display(codex.Path))
+	default:
+		a.tell(signGood, "Codex "+codex.Version+" found")
+	}
+	if loggedIn {
+		_, _ = fmt.Fprint(a.Stderr, "\nReady. Type: cdx\n")
+	}
+	return 0, nil
+}

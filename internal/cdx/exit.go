@@ -1,0 +1,49 @@
+package cdx
+
+import "fmt"
+
+// Exit is an exit status of cdx itself. When Codex was started the status is Codex's, 128 + N if signal N ended it.
+type Exit int
+
+// The statuses of cdx when it did not start Codex. They follow sysexits.h, so that scripts can tell them from Codex's.
+const (
+	ExitUsage       Exit = 2
+	ExitUnavailable Exit = 69
+	ExitCannotWrite Exit = 73
+	ExitTryLater    Exit = 75
+	ExitDenied      Exit = 77
+	ExitConfig      Exit = 78
+	ExitNoCodex     Exit = 127
+)
+
+// exits is the one table of statuses; the help prints it.
+var exits = []struct {
+	exit    Exit
+	meaning string
+}{
+	{ExitUsage, "this command line makes no sense to cdx"},
+	{ExitUnavailable, "no login: the gateway has none or does not answer, and this machine has none"},
+	{ExitCannotWrite, "the login or the configuration cannot be written on this machine"},
+	{ExitTryLater, "try later: too many requests, or another cdx is busy"},
+	{ExitDenied, "the gateway refuses this machine: key, address, host, window, kill switch, certificate"},
+	{ExitConfig, "not enrolled, an unusable configuration, or a login on disk that is not the fleet's"},
+	{ExitNoCodex, "Codex was not found or cannot be started"},
+}
+
+// refusal is why cdx ends without having started Codex. It is shown in up to three lines: what is, why, what to do.
+type refusal struct {
+	exit  Exit
+	label string // at most eight columns: denied, login, gateway …
+	what  string
+	cause string // optional
+	next  string // optional: a command, or a sentence
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return fmt.Sprintf("%s: %s", r.label, r.what) }
+
+// notStarted is the sentence that ends a refusal before Codex: it tells scripts' authors the status, users that
+// nothing was lost.
+func notStarted(exit Exit) string {
+	return fmt.Sprintf("Codex was not started, exit %d. The login on disk is untouched.", exit)
+}

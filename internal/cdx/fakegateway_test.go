@@ -1,0 +1,177 @@
+package cdx
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+)
+
+// fakeGateway answers from a queue and records what it was asked.
+type fakeGateway struct {
+	server *httptest.Server
+	gone   chan struct{}
+
+	mu       sync.Mutex
+	queue    []fakeAnswer
+	requests []fakeRequest
+	surplus  []string // requests that nobody expected
+	asserted int      // requests that the test has looked at
+}
+
+// fakeAnswer is one answer. Without a status it hangs until the caller gives up.
+type fakeAnswer struct {
+	status int
+	body   []byte
+	header http.Header
+	drop   bool   // close the connection instead
+	before func() // what happens on the host while the answer is on its way
+}
+
+// fakeRequest is what one request said.
+type fakeRequest struct {
+	Path   string
+	Header http.Header
+	Body   map[string]json.RawMessage
+	Raw    []byte
+}
+
+// name is how tests call a request: the command of POST /auth, else the path's first part.
+func (r fakeRequest) name() string {
+	var command string
+	if json.Unmarshal(r.Body["command"], &command) == nil && command != "" {
+		return command
+	}
+	if strings.HasPrefix(r.Path, api.PathInstall) {
+		return "enrol"
+	}
+	return r.Path
+}
+
+func newFakeGateway() *fakeGateway {
+	g := &fakeGateway{gone: make(chan struct{})}
+	g.server = httptest.NewServer(g)
+	return g
+}
+
+func (g *fakeGateway) close() {
+	close(g.gone)
+	g.server.Close()
+}
+
+func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	request := fakeRequest{Path: r.URL.Path, Header: r.Header.Clone(), Raw: text}
+	_ = json.Unmarshal(text, &request.Body) // a request that is no JSON has no members, and a test that looks will say so
+	answer := g.next(request)
+	if answer.before != nil {
+		answer.before()
+	}
+	switch {
+	case answer.drop:
+		panic(http.ErrAbortHandler)
+	case answer.status == 0:
+		select {
+		case <-r.Context().Done():
+		case <-g.gone:
+		}
+	default:
+		for name, values := range answer.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(answer.body)
+	}
+}
+
+func (g *fakeGateway) next(request fakeRequest) fakeAnswer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.requests = append(g.requests, request)
+	if len(g.queue) == 0 {
+		g.surplus = append(g.surplus, request.name())
+		return fakeAnswer{status: http.StatusTeapot}
+	}
+	answer := g.queue[0]
+	g.queue = g.queue[1:]
+	return answer
+}
+
+func (g *fakeGateway) expect(answers ...fakeAnswer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue = append(g.queue, answers...)
+}
+
+// asked returns the names of the requests since it was last called.
+func (g *fakeGateway) asked() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	names := []string{}
+	for _, request := range g.requests[g.asserted:] {
+		names = append(names, request.name())
+	}
+	g.asserted = len(g.requests)
+	return names
+}
+
+func (g *fakeGateway) last() (fakeRequest, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.requests) == 0 {
+		return fakeRequest{}, false
+	}
+	return g.requests[len(g.requests)-1], true
+}
+
+// open reports what was expected and never asked, or asked and never expected.
+func (g *fakeGateway) open() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) > 0 || len(g.surplus) > 0 {
+		return fmt.Errorf("%d answers were not asked for; requests without an answer: %q", len(g.queue), g.surplus)
+	}
+	return nil
+}
+
+// plantedInstallation is the gateway that the tests' hosts enrolled with.
+const plantedInstallation = "7d0f1c52-6a3e-4b4f-9f0a-0c5a3d7e9b21"
+
+// authOK is an answer to POST /auth with everything around that a real one has. auth is spliced in byte for byte.
+func authOK(status, digest string, auth []byte) fakeAnswer {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"status":"ok","data":{"status":%q,"canonical_digest":`, status)
+	if digest == "" {
+		b.WriteString("null")
+	} else {
+		fmt.Fprintf(&b, "%q", digest)
+	}
+	if auth != nil {
+		b.WriteString(`,"auth":`)
+		b.Write(bytes.TrimSpace(auth))
+	}
+	fmt.Fprintf(&b, `,"host":{"fqdn":"build7.example","secure":true},"api_calls":42,"versions":{"client_version":null,"installation_id":%q},`, plantedInstallation)
+	b.WriteString(`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`)
+	return fakeAnswer{status: http.StatusOK, body: b.Bytes()}
+}
+
+// refused is an error answer.
+func refused(status int, code, message string) fakeAnswer {
+	body, err := json.Marshal(map[string]any{"status": "error", "message": message, "code": code})
+	if err != nil {
+		panic(err)
+	}
+	if code == "" { // as gateways of the reference answer
+		body, _ = json.Marshal(map[string]any{"status": "error", "message": message})
+	}
+	return fakeAnswer{status: status, body: body}
+}

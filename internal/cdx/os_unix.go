@@ -1,0 +1,77 @@
+//go:build unix
+
+package cdx
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// othersMayRead reports whether users other than the owner have any right to a file.
+func othersMayRead(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+
+// keepOwner gives file the owner that old has, so that a run as root leaves the user's file the user's.
+func keepOwner(file *os.File, old fs.FileInfo) error {
+	was, ok := old.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || was.Uid == 0 {
+		return nil
+	}
+	if err := file.Chown(int(was.Uid), int(was.Gid)); err != nil {
+		return fmt.Errorf("keeping the owner: %w", err)
+	}
+	return nil
+}
+
+// syncDir makes a rename in dir survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // a directory we have just written to
+	if err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
+		return errors.Join(err, d.Close())
+	}
+	return d.Close()
+}
+
+// interrupt is the signal that a terminal's Ctrl-C sends.
+const interrupt = syscall.SIGINT
+
+// tryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
+func tryLock(file *os.File) (bool, error) {
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return false, nil
+		default:
+			return false, err
+		}
+	}
+}
+
+// forwarded are the signals that cdx passes on to Codex instead of dying of them.
+var forwarded = []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT}
+
+// exitStatus is what a shell would say about an ended process: its status, or 128 + N when signal N ended it.
+func exitStatus(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// executables returns the file names under which a directory may hold the program name.
+func executables(name string) []string { return []string{name} }
+
+// isExecutable reports whether a file may be started.
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}

@@ -1,0 +1,61 @@
+//go:build windows
+
+package cdx
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/windows"
+)
+
+// othersMayRead is always false: a file below %AppData% inherits a list of rights that names its user, and Go's mode
+// bits say nothing about it.
+func othersMayRead(fs.FileInfo) bool { return false }
+
+// keepOwner does nothing: a new file inherits the rights of its directory.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }
+
+// syncDir does nothing: Windows flushes the directory with the file.
+func syncDir(string) error { return nil }
+
+// interrupt is the signal that a console's Ctrl-C sends.
+var interrupt os.Signal = os.Interrupt
+
+// tryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
+func tryLock(file *os.File) (bool, error) {
+	err := windows.LockFileEx(windows.Handle(file.Fd()),
+		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// forwarded are the signals that cdx survives while Codex runs. The console gives Ctrl-C to both processes.
+var forwarded = []os.Signal{os.Interrupt}
+
+// exitStatus is the status that an ended process left.
+func exitStatus(state *os.ProcessState) int { return state.ExitCode() }
+
+// executables returns the file names under which a directory may hold the program name: npm installs a .cmd.
+func executables(name string) []string {
+	extensions := os.Getenv("PATHEXT")
+	if extensions == "" {
+		extensions = ".COM;.EXE;.BAT;.CMD"
+	}
+	names := []string{}
+	for _, extension := range filepath.SplitList(extensions) {
+		names = append(names, name+strings.ToLower(extension))
+	}
+	return names
+}
+
+// isExecutable reports whether a file may be started.
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

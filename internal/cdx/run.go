@@ -1,0 +1,134 @@
+package cdx
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// killAfter is how long after a first request to end Codex a second one ends it by force.
+const killAfter = 10 * time.Second
+
+// runWithLogin is an ordinary run: pull, Codex, push.
+func (a *app) runWithLogin(ctx context.Context, args []string) (int, error) {
+	config, err := loadConfig()
+	if err != nil {
+		return 0, err
+	}
+	bin, err := findCodex()
+	if err != nil {
+		return 0, err
+	}
+	s := a.newSession(config, bin)
+	if err := s.respectLogout(args); err != nil {
+		if errors.Is(err, errStayLoggedOut) {
+			return a.startCodex(bin, args)
+		}
+		return 0, err
+	}
+	err = s.pull(ctx)
+	a.warn(s.notices)
+	if err != nil {
+		return 0, err
+	}
+	before := s.login
+	status, err := a.startCodex(bin, args)
+	if err != nil {
+		return 0, err
+	}
+	s.sendUp(ctx, before)
+	return status, nil
+}
+
+// sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's.
+func (s *session) sendUp(ctx context.Context, before login) {
+	// Who presses Ctrl-C now wants to go: the exchange is given up in good order.
+	ctx, stop := signal.NotifyContext(ctx, heeded()...)
+	defer stop()
+	s.notices, s.offline = nil, nil
+	err := s.push(ctx, before)
+	lost, next := "", "it stays on this machine and goes up with the next run. Now: cdx sync"
+	switch refused, ok := errors.AsType[*refusal](err); {
+	case ok:
+		lost = refused.what
+		if refused.exit == ExitConfig {
+			next = refused.next // time does not heal this one
+		}
+	case err != nil:
+		lost = err.Error()
+	case s.offline != nil:
+		lost = s.client.host() + " " + field(s.offline.reason())
+	default:
+		s.app.warn(s.notices)
+		return
+	}
+	s.app.say(signRefused, "login", "the new login was NOT sent up: "+lost)
+	s.app.say(signNeutral, "next", next)
+}
+
+// passThrough starts Codex for something that needs neither login nor gateway.
+func (a *app) passThrough(_ context.Context, args []string) (int, error) {
+	bin, err := findCodex()
+	if err != nil {
+		return 0, err
+	}
+	return a.startCodex(bin, args)
+}
+
+// startCodex runs Codex to its end: this process's standard streams and environment, exactly these arguments. It
+// returns Codex's exit status. Signals that would end cdx are passed on, so that nothing outlives it and nothing is
+// left undone.
+func (a *app) startCodex(bin string, args []string) (int, error) {
+	cmd := exec.Command(bin, args...) //nolint:gosec,noctx // running the user's Codex is what cdx is for; only signals end it
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, a.Stderr
+
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, heeded()...)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return 0, &refusal{
+			exit: ExitNoCodex, label: "codex", what: "Codex cannot be started: " + err.Error(),
+			next: "npm i -g @openai/codex   or name another one: " + envCodexBin,
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+
+	onTerminal := term.IsTerminal(int(a.Stdin.Fd()))
+	var firstAsked time.Time
+	for {
+		select {
+		case err := <-ended:
+			if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+				return 0, &refusal{exit: ExitNoCodex, label: "codex", what: "Codex was lost: " + err.Error()}
+			}
+			return exitStatus(cmd.ProcessState), nil
+		case sig := <-signals:
+			if sig == interrupt && onTerminal {
+				continue // the terminal has told the whole foreground group, Codex included
+			}
+			if firstAsked.IsZero() {
+				firstAsked = a.Now()
+			} else if a.Now().Sub(firstAsked) > killAfter {
+				sig = os.Kill
+			}
+			_ = cmd.Process.Signal(sig) // it may have ended this moment
+		}
+	}
+}
+
+// heeded are the signals to pass on, without those that whoever started cdx wants ignored: handling one would take
+// that wish from Codex too, and nohup cdx would die with its terminal. It is never empty: for os/signal that means all.
+func heeded() []os.Signal {
+	wanted := slices.DeleteFunc(slices.Clone(forwarded), signal.Ignored)
+	if len(wanted) == 0 {
+		return forwarded
+	}
+	return wanted
+}

@@ -1,0 +1,275 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/audit"
+)
+
+// errOvertaken means that another store became canonical between our look and our write: look again.
+var errOvertaken = errors.New("another upload was faster")
+
+// attempts bounds how often a store looks again. Each loss means that somebody else's upload was accepted, so even a
+// burst of a whole fleet ends soon: a later look finds most uploads outdated.
+const attempts = 16
+
+// Retrieve tells a host what to do with its file, and hands out the canonical one if the host's is older. A delivery is
+// in the database before this returns.
+//
+// Errors: ErrUnreadable.
+func (s *Service) Retrieve(ctx context.Context, host *db.Host, from netip.Addr, held Held) (*Outcome, error) {
+	outcome := &Outcome{}
+	err := s.store.WithTx(ctx, func(q *db.Queries) error {
+		row, current, err := currentOf(ctx, q, host.AccountID)
+		if err != nil {
+			return err
+		}
+		outcome.Verdict = DecideRetrieve(current.version(), held.Digest, held.RefreshedAt)
+		outcome.Current = current
+		if outcome.Verdict == Valid || outcome.Verdict == Outdated {
+			if err := synced(ctx, q, host, current); err != nil {
+				return err
+			}
+		}
+		if outcome.Verdict.CarriesAuth() {
+			if outcome.Body, err = s.deliver(ctx, q, host, row); err != nil {
+				return err
+			}
+		}
+		return audit.Record(ctx, q, audit.Entry{
+			At: s.now(), Action: audit.ActionRetrieve, HostID: host.ID, Actor: hostActor(host, from),
+			Details: audit.Details{
+				"status": outcome.Verdict, "generation": current.Number,
+				"incoming_last_refresh": held.LastRefresh, "incoming_digest": held.Digest.String(),
+				"stored_last_refresh": current.LastRefresh, "stored_digest": current.digestText(),
+			},
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outcome, nil
+}
+
+// Store makes a host's upload the canonical credential if the store rule says so; see [DecideStore]. hint is the
+// canonical digest that the host last saw.
+//
+// Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended. On any error the canonical credential is
+// unchanged.
+func (s *Service) Store(ctx context.Context, host *db.Host, from netip.Addr, upload *Document, hint Digest) (*Outcome, error) {
+	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
+		row, current, err := currentOf(ctx, q, host.AccountID)
+		if err != nil {
+			return err
+		}
+		if outcome.Verdict, err = DecideStore(current.version(), upload, hint); err != nil {
+			return err
+		}
+		outcome.Current = current
+		if outcome.Verdict == Updated {
+			next := newGeneration{upload: upload, source: audit.KindHost, host: &host.ID, after: row}
+			if row, outcome.Current, err = s.advance(ctx, q, host.AccountID, next); err != nil {
+				return err
+			}
+		}
+		if err := synced(ctx, q, host, outcome.Current); err != nil {
+			return err
+		}
+		if outcome.Verdict.CarriesAuth() {
+			if outcome.Body, err = s.deliver(ctx, q, host, row); err != nil {
+				return err
+			}
+		}
+		return audit.Record(ctx, q, audit.Entry{
+			At: s.now(), Action: audit.ActionStore, HostID: host.ID, Actor: hostActor(host, from),
+			Details: storeDetails(outcome, upload),
+		})
+	})
+}
+
+// Upload makes an admin's or operator's file the canonical credential and begins a new lineage with it.
+//
+// Errors: kind Invalid, about the file; ErrPlaceholder, ErrContended. On any error the canonical credential is unchanged.
+func (s *Service) Upload(ctx context.Context, accountID int64, file []byte, by audit.Actor) (*Outcome, error) {
+	upload, err := s.Canonicalise(file)
+	if err != nil {
+		return nil, err
+	}
+	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
+		row, current, err := currentOf(ctx, q, accountID)
+		if err != nil {
+			return err
+		}
+		if outcome.Verdict, err = DecideAdminUpload(current.version(), upload); err != nil {
+			return err
+		}
+		outcome.Current = current
+		if outcome.Verdict == Updated {
+			next := newGeneration{upload: upload, source: by.Kind, after: row, newLineage: true}
+			if _, outcome.Current, err = s.advance(ctx, q, accountID, next); err != nil {
+				return err
+			}
+		}
+		return audit.Record(ctx, q, audit.Entry{
+			At: s.now(), Actor: by, Action: audit.ActionStore, Details: storeDetails(outcome, upload),
+		})
+	})
+}
+
+// untilSettled runs one transaction, again if it was overtaken.
+func (s *Service) untilSettled(ctx context.Context, decide func(*db.Queries, *Outcome) error) (*Outcome, error) {
+	for range attempts {
+		outcome := &Outcome{}
+		err := s.store.WithTx(ctx, func(q *db.Queries) error { return decide(q, outcome) })
+		switch {
+		case errors.Is(err, errOvertaken):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		return outcome, nil
+	}
+	return nil, ErrContended
+}
+
+// newGeneration is an upload about to be accepted.
+type newGeneration struct {
+	upload     *Document
+	source     string
+	host       *int64         // who uploaded it; nil: no host
+	after      *db.Generation // canonical until now; nil: none
+	newLineage bool           // it begins a login of its own rather than continuing the current one
+}
+
+// advance stores the next generation and makes it canonical, if the one it was compared with still is: the
+// compare-and-set comes first, so that of two that decided on the same generation one waits, finds it gone, and
+// decides again.
+func (s *Service) advance(ctx context.Context, q *db.Queries, accountID int64, next newGeneration) (*db.Generation, Generation, error) {
+	var number int64
+	if next.after != nil {
+		number = next.after.Number
+	}
+	won, err := q.AccountAdvance(ctx, db.AccountAdvanceParams{ID: accountID, Current: number, Next: number + 1})
+	switch {
+	case err != nil:
+		return nil, Generation{}, fmt.Errorf("making generation %d canonical: %w", number+1, err)
+	case won == 0:
+		return nil, Generation{}, errOvertaken
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, Generation{}, fmt.Errorf("drawing a row id: %w", err)
+	}
+	lineage := id
+	if next.after != nil && !next.newLineage {
+		lineage = next.after.Lineage
+	}
+	sealed, err := s.keyring.Seal(bodyPlace(id), next.upload.Body)
+	if err != nil {
+		return nil, Generation{}, fmt.Errorf("sealing generation %d: %w", number+1, err)
+	}
+	d := next.upload
+	row := db.Generation{
+		ID: id, AccountID: accountID, Number: number + 1, Lineage: lineage, Digest: d.Digest[:], BodySealed: sealed,
+		ChatGPTAccount: textOrNil(d.ChatGPTAccountID), AccessSHA256: d.AccessSHA256, RefreshSHA256: d.RefreshSHA256,
+		AccessIssuedAt: timeOrNil(d.Access.IssuedAt), AccessExpiresAt: timeOrNil(d.Access.ExpiresAt),
+		LastRefresh: d.LastRefresh, LastRefreshAt: d.RefreshedAt,
+		Source: next.source, SourceHostID: next.host, CreatedAt: s.now(),
+	}
+	err = q.GenerationInsert(ctx, db.GenerationInsertParams{
+		ID: row.ID, AccountID: row.AccountID, Number: row.Number, Lineage: row.Lineage, Digest: row.Digest,
+		BodySealed: row.BodySealed, ChatGPTAccount: row.ChatGPTAccount, AccessSHA256: row.AccessSHA256,
+		RefreshSHA256: row.RefreshSHA256, AccessIssuedAt: row.AccessIssuedAt, AccessExpiresAt: row.AccessExpiresAt,
+		LastRefresh: row.LastRefresh, LastRefreshAt: row.LastRefreshAt, Source: row.Source,
+		SourceHostID: row.SourceHostID, Now: row.CreatedAt,
+	})
+	if err != nil {
+		return nil, Generation{}, fmt.Errorf("storing generation %d: %w", row.Number, err)
+	}
+	return &row, fromRow(&row), nil
+}
+
+// deliver opens a generation for a host and records that it got it. Opened first: a delivery that could not be made is
+// not recorded.
+func (s *Service) deliver(ctx context.Context, q *db.Queries, host *db.Host, row *db.Generation) (Body, error) {
+	body, err := s.open(row)
+	if err != nil {
+		return nil, err
+	}
+	err = q.DeliveryInsert(ctx, db.DeliveryInsertParams{HostID: host.ID, GenerationID: row.ID, Now: s.now()})
+	if err != nil {
+		return nil, fmt.Errorf("recording a delivery to %s: %w", host.FQDN, err)
+	}
+	return body, nil
+}
+
+// currentOf reads the canonical generation; nil and a zero Generation when there is none.
+func currentOf(ctx context.Context, q *db.Queries, accountID int64) (*db.Generation, Generation, error) {
+	row, err := q.GenerationCurrent(ctx, accountID)
+	switch {
+	case db.IsNoRows(err):
+		return nil, Generation{}, nil
+	case err != nil:
+		return nil, Generation{}, fmt.Errorf("reading the canonical generation: %w", err)
+	}
+	return &row, fromRow(&row), nil
+}
+
+// synced records that a host has, or is just being given, a generation.
+func synced(ctx context.Context, q *db.Queries, host *db.Host, current Generation) error {
+	err := q.HostSynced(ctx, db.HostSyncedParams{
+		ID: host.ID, LastRefresh: current.LastRefresh, AuthDigest: current.Digest[:],
+	})
+	if err != nil {
+		return fmt.Errorf("recording what %s has: %w", host.FQDN, err)
+	}
+	return nil
+}
+
+func storeDetails(outcome *Outcome, upload *Document) audit.Details {
+	return audit.Details{
+		"status": outcome.Verdict, "generation": outcome.Current.Number,
+		"incoming_last_refresh": upload.LastRefresh, "incoming_digest": upload.Digest.String(),
+		"stored_last_refresh": outcome.Current.LastRefresh, "stored_digest": outcome.Current.digestText(),
+	}
+}
+
+func hostActor(host *db.Host, from netip.Addr) audit.Actor {
+	return audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: from}
+}
+
+// version is what decisions compare; nil when there is no generation.
+func (g *Generation) version() *Version {
+	if g.Number == 0 {
+		return nil
+	}
+	return &g.Version
+}
+
+func (g *Generation) digestText() string {
+	if g.Number == 0 {
+		return ""
+	}
+	return g.Digest.String()
+}
+
+func textOrNil(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,94 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+// ErrWindowClosed is an insecure host that calls outside its window.
+var ErrWindowClosed = errs.New(errs.Forbidden, "insecure_api_disabled", "Insecure host API access disabled")
+
+// windowSlide is how far a call moves an insecure host's window on.
+const windowSlide = 10 * time.Minute
+
+// Contact is what a host says about itself when it asks for, or offers, a credential.
+type Contact struct {
+	Command        string // api.CommandRetrieve or CommandStore
+	ClientVersion  string // as reported; "" is kept as "unknown"
+	WrapperVersion string
+}
+
+// RecordContact counts a call for the credential and decides whether an insecure host may make it now. The returned
+// host is as it is after the call.
+//
+// Errors: ErrWindowClosed; ErrKeyInvalid when the host or its key is gone by now.
+func (s *Service) RecordContact(ctx context.Context, host *db.Host, from netip.Addr, c Contact) (*db.Host, error) {
+	now := s.now()
+	recorded, err := s.store.HostCall(ctx, db.HostCallParams{
+		ID: host.ID, KeySHA256: host.KeySHA256, Now: now, WindowEnd: now.Add(windowSlide),
+		IsStore: c.Command == api.CommandStore, ClientVersion: cleanVersion(c.ClientVersion),
+		WrapperVersion: cleanVersion(c.WrapperVersion),
+	})
+	switch {
+	case err == nil:
+		return &recorded, nil
+	case !db.IsNoRows(err):
+		return nil, fmt.Errorf("recording a call of %s: %w", host.FQDN, err)
+	case host.Secure:
+		return nil, ErrKeyInvalid
+	}
+	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		return audit.Record(ctx, q, audit.Entry{
+			At: now, Action: audit.ActionInsecureDenied, HostID: host.ID,
+			Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: normal(from)},
+			Details: audit.Details{
+				"command": c.Command, "enabled_until": wireTime(host.InsecureUntil), "grace_until": wireTime(host.GraceUntil),
+			},
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, ErrWindowClosed.With("enabled_until", wireTime(host.InsecureUntil)).With("grace_until", wireTime(host.GraceUntil))
+}
+
+const maxVersionBytes = 64
+
+// cleanVersion reduces what a host reports to a version: without the program's name and without a leading v, printable,
+// at most 64 bytes.
+func cleanVersion(reported string) string {
+	text := strings.TrimSpace(reported)
+	for _, prefix := range []string{"codex-cli", "codex", "rust-"} {
+		if len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
+			text = text[len(prefix):]
+			break
+		}
+	}
+	text = strings.TrimSpace(text)
+	if rest := strings.TrimLeft(text, "vV"); rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+		text = rest
+	}
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, text)
+	for len(text) > maxVersionBytes {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	if text == "" {
+		return "unknown"
+	}
+	return text
+}

@@ -1,0 +1,35 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+)
+
+// Wire is a host as hosts and admins see it.
+func Wire(h *db.Host) api.Host {
+	return api.Host{
+		FQDN: h.FQDN, Status: h.Status, LastRefresh: h.LastRefresh, UpdatedAt: api.Time{Time: h.UpdatedAt},
+		ExpiresAt: wireTime(h.ExpiresAt), ClientVersion: h.ClientVersion, WrapperVersion: h.WrapperVersion,
+		APICalls: h.APICalls, AllowRoamingIPs: h.Roaming, Secure: h.Secure, VIP: h.VIP,
+		InsecureEnabledUntil: wireTime(h.InsecureUntil), InsecureGraceUntil: wireTime(h.GraceUntil),
+	}
+}
+
+// WireEnrolment is the answer to a registration.
+func WireEnrolment(e *Enrolment) *api.RegisterResponse {
+	return &api.RegisterResponse{
+		Host: api.RegisteredHost{Host: Wire(&e.Host), APIKey: e.Key.Reveal(), ID: e.Host.ID},
+		Installer: api.Installer{
+			Token: e.Token.Reveal(), URL: e.URL, Command: e.Command, ExpiresAt: api.Time{Time: e.ExpiresAt},
+		},
+	}
+}
+
+func wireTime(t *time.Time) api.Time {
+	if t == nil {
+		return api.Time{}
+	}
+	return api.Time{Time: *t}
+}

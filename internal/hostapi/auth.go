@@ -1,0 +1,173 @@
+package hostapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+)
+
+// errInstallation is a host that enrolled with another installation than this one.
+var errInstallation = errs.New(errs.Forbidden, "installation_mismatch", "Installation ID mismatch")
+
+// auth serves POST /auth: tells a host what to do with its auth.json, hands out the canonical one, takes newer ones.
+func (s *Surface) auth(_ http.ResponseWriter, r *call.Request) (any, error) {
+	host, err := s.Authenticate(r.Request, r.From, fleet.AuthenticateOptions{})
+	if err != nil {
+		return nil, err
+	}
+	request := readAuthRequest(r.Body, r.URL.Query())
+	if request.installationID != "" && request.installationID != s.cfg.InstallationID {
+		return nil, errInstallation
+	}
+	if request.command != api.CommandRetrieve && request.command != api.CommandStore {
+		return nil, errs.Field("command", `command must be "retrieve" or "store"`)
+	}
+	host, err = s.cfg.Fleet.RecordContact(r.Context(), host, r.From, fleet.Contact{
+		Command: request.command, ClientVersion: request.clientVersion, WrapperVersion: request.wrapperVersion,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if request.command == api.CommandStore {
+		return s.storeAuth(r, host, request)
+	}
+	return s.retrieveAuth(r, host, request)
+}
+
+func (s *Surface) retrieveAuth(r *call.Request, host *db.Host, request authRequest) (any, error) {
+	digest, err := credential.ParseDigest(request.digests...)
+	if err != nil {
+		return nil, err
+	}
+	lastRefresh := strings.TrimSpace(request.lastRefresh)
+	refreshedAt, err := credential.ParseLastRefresh("last_refresh", lastRefresh, time.Now().Add(credential.RetrieveSlack))
+	if err != nil {
+		return nil, err
+	}
+	held := credential.Held{Digest: digest, LastRefresh: lastRefresh, RefreshedAt: refreshedAt}
+	outcome, err := s.cfg.Credentials.Retrieve(r.Context(), host, r.From, held)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(host, outcome), nil
+}
+
+func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest) (any, error) {
+	auth, err := credential.ReadStore(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	upload, err := credential.Canonicalise(auth, s.cfg.Credentials.Options())
+	if err != nil {
+		return nil, err
+	}
+	// A hint that is no digest is no hint; it never is a reason to refuse.
+	hint, err := credential.ParseDigest(request.digests...)
+	if err != nil {
+		hint = credential.Digest{}
+	}
+	outcome, err := s.cfg.Credentials.Store(r.Context(), host, r.From, upload, hint)
+	if err != nil {
+		return nil, err
+	}
+	answer := s.answer(host, outcome)
+	answer.RunnerApplied = new(false)
+	return answer, nil
+}
+
+// answer composes the data of an answer from what the subjects know.
+func (s *Surface) answer(host *db.Host, outcome *credential.Outcome) *api.AuthResponse {
+	wire := fleet.Wire(host)
+	answer := &api.AuthResponse{
+		Status: string(outcome.Verdict), Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
+		Host: &wire, APICalls: host.APICalls,
+		Versions:      fleetVersions(&s.cfg.InstallationID),
+		QuotaHardFail: !host.VIP, QuotaLimitPercent: 100,
+		ChatGPTUsage: api.ChatGPTUsage{
+			Status:          "disabled",
+			PrimaryWindow:   api.UsageWindow{LimitSeconds: 5 * 60 * 60},
+			SecondaryWindow: api.UsageWindow{LimitSeconds: 7 * 24 * 60 * 60},
+		},
+	}
+	if outcome.Current.Number > 0 {
+		answer.CanonicalLastRefresh = &outcome.Current.LastRefresh
+		answer.CanonicalDigest = new(outcome.Current.Digest.String())
+	}
+	return answer
+}
+
+// leave serves DELETE /auth: a host removes itself. With ?force it may do so from an address its key is not bound to.
+func (s *Surface) leave(_ http.ResponseWriter, r *call.Request) (any, error) {
+	host, err := s.Authenticate(r.Request, r.From, fleet.AuthenticateOptions{Force: forced(r.URL.Query())})
+	if err != nil {
+		return nil, err
+	}
+	by := audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: address(r.From)}
+	fqdn, err := s.cfg.Fleet.Delete(r.Context(), host.ID, by, audit.ActionHostDelete)
+	if err != nil {
+		return nil, err
+	}
+	return api.Deleted{Deleted: fqdn}, nil
+}
+
+// forced reads ?force: present and empty, or a word for yes. "force=false" does not force.
+func forced(query url.Values) bool {
+	return query.Has("force") && slices.Contains([]string{"", "1", "true", "yes", "on"}, strings.ToLower(query.Get("force")))
+}
+
+func address(from netip.Addr) netip.Addr { return from.Unmap().WithZone("") }
+
+// authRequest is POST /auth as deployed clients send it: members of the wrong type count as absent, some have aliases,
+// and versions may stand in the query.
+type authRequest struct {
+	command        string
+	digests        []string // candidates, in order
+	lastRefresh    string
+	installationID string
+	clientVersion  string
+	wrapperVersion string
+}
+
+func readAuthRequest(body []byte, query url.Values) authRequest {
+	members := map[string]json.RawMessage{}
+	// A body that is no object counts as an empty one; its syntax was checked before.
+	_ = json.Unmarshal(body, &members)
+	text := func(name string) string {
+		var value string
+		_ = json.Unmarshal(members[name], &value) // of another type: absent
+		return strings.TrimSpace(value)
+	}
+	request := authRequest{
+		command:        strings.ToLower(text("command")),
+		digests:        []string{text("digest"), text("auth_digest"), text("auth_sha")},
+		lastRefresh:    text("last_refresh"),
+		installationID: text("installation_id"),
+		clientVersion:  first(text("client_version"), query.Get("client_version"), query.Get("cdx_version")),
+		wrapperVersion: first(text("wrapper_version"), query.Get("wrapper_version")),
+	}
+	if request.command == "" {
+		request.command = api.CommandRetrieve
+	}
+	return request
+}
+
+func first(candidates ...string) string {
+	for _, candidate := range candidates {
+		if candidate = strings.TrimSpace(candidate); candidate != "" {
+			return candidate
+		}
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package hostapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/release"
+)
+
+var errNoClient = errs.New(errs.NotFound, "client_not_found", "This gateway has no cdx for that platform")
+
+// installer serves the script of an install token, or a script that says why there is none: always 200, because the
+// printed command is curl -f, which would hide any other body. Looking changes nothing.
+func (s *Surface) installer(w http.ResponseWriter, r *call.Request) (any, error) {
+	token, ok := fleet.ParseInstallToken(r.Param)
+	if !ok {
+		return nil, call.ErrNoRoute
+	}
+	state, err := s.cfg.Fleet.LookUpToken(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	script, err := s.scriptFor(state, token)
+	if err != nil {
+		return nil, err
+	}
+	header := w.Header()
+	header["Content-Type"] = []string{"text/x-shellscript; charset=utf-8"}
+	header["Cache-Control"] = []string{"no-store, must-revalidate"}
+	header["X-Content-Type-Options"] = []string{"nosniff"}
+	header.Set(api.HeaderInstallerStatus, state.State)
+	if !state.ExpiresAt.IsZero() {
+		header.Set(api.HeaderInstallerExpiry, state.ExpiresAt.UTC().Format(api.TimeFormat))
+	}
+	_, _ = w.Write(script) // the client is gone: nobody to tell
+	return nil, nil
+}
+
+func (s *Surface) scriptFor(state fleet.TokenState, token fleet.InstallToken) ([]byte, error) {
+	if state.State != api.InstallReady {
+		reason, next := explain(state)
+		return refusalScript(state.State, reason, next), nil
+	}
+	builds, err := s.cfg.Clients.All()
+	if err != nil {
+		return nil, err
+	}
+	clients := map[string]installClient{}
+	for _, client := range builds {
+		clients[client.Platform] = installClient{SHA256: client.SHA256, SizeBytes: client.Size}
+	}
+	return installScript(installScriptParams{
+		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: token.Reveal(), Version: s.cfg.Version, Clients: clients,
+	}), nil
+}
+
+// explain words why an install command does not work, and what to do about it.
+func explain(state fleet.TokenState) (reason, next string) {
+	next = "It works once. Ask an admin for a new one: cdxgate host add " + state.FQDN
+	switch {
+	case state.State == api.InstallUsed:
+		reason = "this install command was used on " + state.UsedAt.UTC().Format("2 Jan 15:04 UTC")
+		if state.UsedFrom.IsValid() {
+			reason += " from " + state.UsedFrom.String()
+		}
+	case state.State == api.InstallExpired && state.Replaced:
+		reason = "this install command was replaced by a newer one"
+		next = "Use the newer one, or ask an admin: cdxgate host add " + state.FQDN
+	case state.State == api.InstallExpired:
+		reason = "this install command expired on " + state.ExpiresAt.UTC().Format("2 Jan 15:04 UTC")
+		next = "Ask an admin for a new one: cdxgate host add " + state.FQDN
+	default:
+		reason = "this install command is not known here"
+		next = "Copy the whole line, or ask an admin for a new one: cdxgate host add NAME"
+	}
+	return reason, next
+}
+
+// enrol spends an install token and answers the host's configuration.
+func (s *Surface) enrol(_ http.ResponseWriter, r *call.Request) (any, error) {
+	token, ok := fleet.ParseInstallToken(r.Param)
+	if !ok {
+		return nil, call.ErrNoRoute
+	}
+	var request api.EnrolRequest
+	if err := r.Decode(&request); err != nil {
+		return nil, err
+	}
+	host, key, err := s.cfg.Fleet.Claim(r.Context(), token, r.From)
+	if err != nil {
+		return nil, err
+	}
+	return api.EnrolResponse{
+		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN,
+		InstallationID: s.cfg.InstallationID, Secure: host.Secure,
+	}, nil
+}
+
+// client serves a build of cdx. It is no secret, so it needs no key; the script knows which bytes to expect.
+func (s *Surface) client(w http.ResponseWriter, r *call.Request) (any, error) {
+	file, client, err := s.cfg.Clients.Open(r.Param)
+	if errors.Is(err, release.ErrNoClient) {
+		return nil, errNoClient.With("missing", s.cfg.Clients.Missing())
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	header := w.Header()
+	header["Cache-Control"] = []string{"no-cache"}
+	header["Content-Type"] = []string{"application/octet-stream"}
+	header.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", strings.TrimSpace(r.Param)))
+	header.Set("Etag", `"`+client.SHA256+`"`)
+	header.Set(api.HeaderSHA256, client.SHA256)
+	http.ServeContent(w, r.Request, "", time.Time{}, file)
+	return nil, nil
+}

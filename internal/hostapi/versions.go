@@ -1,0 +1,51 @@
+package hostapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+const pingTimeout = 2 * time.Second
+
+var errNotReady = errs.New(errs.Unavailable, "database_unavailable", "The gateway cannot reach its database; try again later")
+
+// versions answers what the fleet should run. Callers without a key do not learn which installation this is.
+func (s *Surface) versions(http.ResponseWriter, *call.Request) (any, error) {
+	return fleetVersions(nil), nil
+}
+
+// fleetVersions is the versions block. What the gateway does not track yet is null, quota rules are at their defaults.
+func fleetVersions(installationID *string) api.Versions {
+	return api.Versions{
+		ClientVersionSource: "unknown",
+		QuotaHardFail:       true, QuotaLimitPercent: 100,
+		InstallationID: installationID,
+	}
+}
+
+// Live says that the process runs. It asks nothing of the database and is answered from the first moment on.
+func Live(http.ResponseWriter, *call.Request) (any, error) {
+	return map[string]string{"live": "yes"}, nil
+}
+
+// ready says whether the gateway can serve. ?verbose also tells what an operator should know without being stopped by it.
+func (s *Surface) ready(_ http.ResponseWriter, r *call.Request) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
+	defer cancel()
+	if err := s.cfg.Ping(ctx); err != nil {
+		return nil, errNotReady.WithCause(fmt.Errorf("asking the database: %w", err))
+	}
+	answer := map[string]any{"ready": "yes"}
+	if r.URL.Query().Has("verbose") {
+		answer["version"] = s.cfg.Version
+		answer["database"] = "ok"
+		answer["clients_missing"] = s.cfg.Clients.Missing()
+	}
+	return answer, nil
+}

@@ -1,0 +1,197 @@
+package operator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+)
+
+// HostAddOptions are the flags of host add.
+type HostAddOptions struct {
+	Insecure  bool
+	VIP       bool
+	Temporary bool
+}
+
+// HostAdd registers a host and prints the command that turns the machine into it. A name that is registered already
+// gets a new key only if the operator says so, since the old one dies at once.
+func (c *Console) HostAdd(ctx context.Context, fqdn string, opts HostAddOptions) error {
+	registration := fleet.Registration{FQDN: fqdn, Insecure: opts.Insecure, VIP: opts.VIP, Temporary: &opts.Temporary}
+	enrolment, err := c.fleet.Register(ctx, registration, c.by)
+	if errors.Is(err, fleet.ErrHostExists) {
+		question := fqdn + " is registered already. A new key stops its present one at once; the machine must be installed again."
+		if err := c.confirm(question); err != nil {
+			return err
+		}
+		registration.Rekey = true
+		enrolment, err = c.fleet.Register(ctx, registration, c.by)
+	}
+	if err != nil {
+		return err
+	}
+	c.say("✓ %s is registered, key %s…", enrolment.Host.FQDN, enrolment.Key.Prefix())
+	c.say("  Run this on it before %s; it works once:\n", moment(enrolment.ExpiresAt))
+	return c.print(fleet.WireEnrolment(enrolment), func(out io.Writer) { _, _ = fmt.Fprintln(out, enrolment.Command) })
+}
+
+// listedHost is a host as host list -o json shows it.
+type listedHost struct {
+	ID int64 `json:"id"`
+	api.Host
+	KeyPrefix  string   `json:"key_prefix"`
+	BoundIP    string   `json:"ip"`
+	LastSeenAt api.Time `json:"last_seen_at"`
+	CreatedAt  api.Time `json:"created_at"`
+	State      string   `json:"state"`
+	Login      string   `json:"login"`
+}
+
+// HostList prints every host.
+func (c *Console) HostList(ctx context.Context) error {
+	hosts, err := c.fleet.List(ctx)
+	if err != nil {
+		return err
+	}
+	current, err := c.current(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	listed := make([]listedHost, 0, len(hosts))
+	t := table{head: []string{"NAME", "STATE", "SEEN", "LOGIN", "CODEX", "CDX", "ADDRESS"}, optional: []string{"ADDRESS", "CDX", "LOGIN"}}
+	for i := range hosts {
+		l := list(&hosts[i], current, now)
+		listed = append(listed, l)
+		t.rows = append(t.rows, []string{
+			l.FQDN, l.State, ago(hosts[i].LastSeenAt, now), l.Login, orDash(l.ClientVersion), orDash(l.WrapperVersion), dash(l.BoundIP),
+		})
+	}
+	if len(hosts) == 0 {
+		c.say("No hosts yet. Add one: cdxgate host add NAME")
+	}
+	return c.print(map[string]any{"hosts": listed}, func(out io.Writer) { t.write(out, c.Err) })
+}
+
+// HostShow prints one host.
+func (c *Console) HostShow(ctx context.Context, fqdn string) error {
+	host, err := c.fleet.ByFQDN(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	current, err := c.current(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	l := list(host, current, now)
+	return c.print(map[string]any{"host": l}, func(out io.Writer) {
+		facts := [][2]string{
+			{"host", host.FQDN + ", " + word(host.Secure, "secure", "insecure") + word(host.VIP, ", vip", "")},
+			{"state", l.State},
+			{"address", word(host.BoundIP == nil, "not bound yet", l.BoundIP+word(host.Roaming, ", roaming", ", bound"))},
+			{"key", host.KeyPrefix + "…"},
+			{"login", l.Login},
+			{"codex", orDash(host.ClientVersion)},
+			{"cdx", orDash(host.WrapperVersion)},
+			{"calls", fmt.Sprint(host.APICalls)},
+			{"seen", ago(host.LastSeenAt, now)},
+			{"created", moment(host.CreatedAt)},
+		}
+		if host.ExpiresAt != nil {
+			facts = append(facts, [2]string{"expires", moment(*host.ExpiresAt)})
+		}
+		for _, fact := range facts {
+			_, _ = fmt.Fprintf(out, "%-9s %s\n", fact[0], fact[1])
+		}
+	})
+}
+
+// HostRemove removes a host, after asking.
+func (c *Console) HostRemove(ctx context.Context, fqdn string) error {
+	host, err := c.fleet.ByFQDN(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if err := c.confirm("Remove " + host.FQDN + "? Its key stops working at once."); err != nil {
+		return err
+	}
+	removed, err := c.fleet.Delete(ctx, host.ID, c.by, audit.ActionAdminHostDelete)
+	if err != nil {
+		return err
+	}
+	c.say("✓ %s is removed, its key is dead", removed)
+	return c.print(map[string]int64{"deleted": host.ID}, func(io.Writer) {})
+}
+
+// current is the canonical generation; zero when there is none.
+func (c *Console) current(ctx context.Context) (credential.Generation, error) {
+	current, err := c.credentials.Current(ctx, c.account.ID)
+	if errors.Is(err, credential.ErrNone) {
+		return credential.Generation{}, nil
+	}
+	return current, err
+}
+
+func list(host *db.Host, current credential.Generation, now time.Time) listedHost {
+	l := listedHost{
+		ID: host.ID, Host: fleet.Wire(host), KeyPrefix: host.KeyPrefix, CreatedAt: api.Time{Time: host.CreatedAt},
+	}
+	if host.BoundIP != nil {
+		l.BoundIP = host.BoundIP.String()
+	}
+	if host.LastSeenAt != nil {
+		l.LastSeenAt = api.Time{Time: *host.LastSeenAt}
+	}
+	l.State, l.Login = state(host, current, now)
+	return l
+}
+
+// state puts a host's situation into two words: may it log in, and does it have the login.
+func state(host *db.Host, current credential.Generation, now time.Time) (state, login string) {
+	login = "behind"
+	switch {
+	case host.AuthDigest == nil:
+		login = "none"
+	case bytes.Equal(host.AuthDigest, current.Digest[:]):
+		login = fmt.Sprintf("gen %d", current.Number)
+	}
+	switch {
+	case host.Status != "active":
+		return host.Status, login
+	case host.ExpiresAt != nil && !host.ExpiresAt.After(now):
+		return "expired", login
+	case host.LastSeenAt == nil:
+		return "never seen", login
+	case !host.Secure && (host.InsecureUntil == nil || host.InsecureUntil.Before(now)):
+		return "locked", login
+	case !host.Secure:
+		open := host.InsecureUntil.Sub(now)
+		return fmt.Sprintf("window %d:%02d", int(open.Minutes()), int(open.Seconds())%60), login
+	}
+	return "can login", login
+}
+
+func word(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+func dash(text string) string { return word(text == "", "-", text) }
+
+func orDash(text *string) string {
+	if text == nil {
+		return "-"
+	}
+	return dash(*text)
+}

@@ -1,0 +1,167 @@
+// Package operator is the gateway's face to a shell on the server: verbs that work on the database directly, beside a
+// running gateway or without one, with the keyring of the same configuration.
+package operator
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/adminca"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/gateway"
+)
+
+// ErrDeclined is a question that was answered with no, or that nobody was there to answer.
+var ErrDeclined = errs.New(errs.Conflict, "declined", "nothing was changed")
+
+// Config says what to work on and with whom to talk.
+type Config struct {
+	Gateway    gateway.Config
+	PublicURL  string
+	InstallTTL time.Duration
+	JSON       bool // print one JSON document instead of words
+	Yes        bool // answer every question with yes
+
+	In  io.Reader
+	Out io.Writer // results
+	Err io.Writer // words about them
+}
+
+// Console is an open gateway with somebody in front of it. Close it.
+type Console struct {
+	Config
+	core        *gateway.Core
+	fleet       *fleet.Service
+	credentials *credential.Service
+	certs       *adminca.Service
+	account     db.Account
+	by          audit.Actor
+}
+
+// Open connects to the configuration's database, starting the embedded PostgreSQL if nobody runs it.
+func Open(ctx context.Context, cfg Config) (*Console, error) {
+	core, err := gateway.Open(ctx, cfg.Gateway, gateway.Verb)
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{
+		Config: cfg, core: core,
+		fleet:       fleet.New(core.DB, core.Keyring, fleet.Config{PublicURL: cfg.PublicURL, InstallTTL: cfg.InstallTTL}),
+		credentials: credential.New(core.DB, core.Keyring, credential.Config{}),
+		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
+		by:          audit.Actor{Kind: audit.KindOperator, Name: userName()},
+	}
+	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
+		return nil, errors.Join(fmt.Errorf("looking up the account: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// Explain replaces err, which an act on the console returned, by the reason when a gateway's PostgreSQL stopped under it.
+func (c *Console) Explain(err error) error { return c.core.Explain(err) }
+
+// Close lets go of the database, and stops PostgreSQL if Open started it.
+func (c *Console) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return c.core.Close(ctx)
+}
+
+// userName is who acts on the console: under sudo, the one who typed it.
+func userName() string {
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// print writes the result: as JSON if asked for, else by words.
+func (c *Console) print(document any, words func(out io.Writer)) error {
+	if !c.JSON {
+		words(c.Out)
+		return nil
+	}
+	encoder := json.NewEncoder(c.Out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(document); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// say writes words for people, unless a program is listening.
+func (c *Console) say(format string, args ...any) {
+	if !c.JSON {
+		_, _ = fmt.Fprintf(c.Err, format+"\n", args...)
+	}
+}
+
+// confirm asks a question that must be answered with yes.
+func (c *Console) confirm(question string) error {
+	if c.Yes {
+		return nil
+	}
+	if file, ok := c.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor fits an int
+		return ErrDeclined.WithCause(errors.New(question + " Add --yes to say so without a terminal"))
+	}
+	_, _ = fmt.Fprintf(c.Err, "%s Type yes: ", question)
+	answer, _ := bufio.NewReader(io.LimitReader(c.In, 64)).ReadString('\n')
+	if strings.TrimSpace(strings.ToLower(answer)) != "yes" {
+		return ErrDeclined
+	}
+	return nil
+}
+
+// ago says how long before now a moment was, as the tables show it.
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	switch d := now.Sub(*t); {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d d ago", int(d.Hours()/24))
+	}
+}
+
+// left says how long something is still good: 7 d 17 h.
+func left(until, now time.Time) string {
+	d := until.Sub(now)
+	switch {
+	case d <= 0:
+		return "expired"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
+
+const timeLayout = "Mon 2 Jan 2006 15:04 UTC"
+
+func moment(t time.Time) string { return t.UTC().Format(timeLayout) }

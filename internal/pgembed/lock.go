@@ -1,0 +1,78 @@
+package pgembed
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// How a lock is held.
+const (
+	exclusive = syscall.LOCK_EX
+	shared    = syscall.LOCK_SH
+)
+
+// fileLock is an flock on a file that is never deleted. The kernel drops it when the process dies, and Go opens files
+// close-on-exec, so PostgreSQL does not inherit it.
+type fileLock struct{ file *os.File }
+
+// tryLock takes the lock or returns nil when somebody else's prevents that.
+func tryLock(path string, how int) (*fileLock, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("locking the embedded database: %w; run this as %s, who owns it", err, ownerName(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("locking the embedded database: %w", err)
+	}
+	if err := giveToOwnerOfParent(path); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	for {
+		err = syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a file descriptor fits an int
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		return &fileLock{file: file}, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, file.Close()
+	default:
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), file.Close())
+	}
+}
+
+// sign writes our process ID into the file, for the messages of those who wait.
+func (l *fileLock) sign() error {
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	if err := l.file.Truncate(0); err != nil {
+		return fmt.Errorf("signing the lock: %w", err)
+	}
+	if _, err := l.file.WriteAt([]byte(pid), 0); err != nil {
+		return fmt.Errorf("signing the lock: %w", err)
+	}
+	return nil
+}
+
+// release gives the lock up. A nil lock is none.
+func (l *fileLock) release() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// lockHolder names who signed the lock file: "process 4711", or "another process" while it is not signed yet.
+func lockHolder(path string) string {
+	text, err := os.ReadFile(path) //nolint:gosec // our own file
+	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
+		return "process " + pid
+	}
+	return "another process"
+}

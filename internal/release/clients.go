@@ -1,0 +1,135 @@
+// Package release knows the software the fleet runs: here, the builds of cdx that this gateway can hand out.
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Platforms are the ones cdx is built for, in Go's words.
+var Platforms = []string{
+	"darwin-amd64", "darwin-arm64", "linux-amd64", "linux-arm64", "windows-amd64", "windows-arm64",
+}
+
+// ErrNoClient means that there is no build of cdx for a platform.
+var ErrNoClient = errors.New("no client for this platform")
+
+// Client is one build of cdx: a file named cdx-<platform>.
+type Client struct {
+	Platform string
+	SHA256   string // lower-case hex
+	Size     int64  // bytes
+
+	path     string
+	modified time.Time
+}
+
+// Clients are the builds in one directory, as they are at the moment of asking: a file that is added or replaced while
+// the gateway runs is hashed when it is next asked for. It is safe for concurrent use.
+type Clients struct {
+	dir string
+
+	mu     sync.Mutex
+	hashed map[string]Client // :: platform → what was hashed last
+}
+
+// NewClients serves the builds in dir. A missing directory is no error: Missing names every platform then.
+func NewClients(dir string) *Clients { return &Clients{dir: dir, hashed: map[string]Client{}} }
+
+// FindClientDir returns the first of dirs that exists, or the last of them.
+func FindClientDir(dirs ...string) string {
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			return dir
+		}
+	}
+	return dirs[len(dirs)-1]
+}
+
+// All returns the builds there are, by platform.
+func (c *Clients) All() ([]Client, error) {
+	var all []Client
+	for _, platform := range Platforms {
+		client, err := c.client(platform)
+		switch {
+		case errors.Is(err, ErrNoClient):
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, client)
+		}
+	}
+	return all, nil
+}
+
+// Missing names the platforms without a build.
+func (c *Clients) Missing() []string {
+	return slices.DeleteFunc(slices.Clone(Platforms), func(platform string) bool {
+		_, err := c.client(platform)
+		return err == nil
+	})
+}
+
+// Open opens the build named cdx-<platform>. Errors: ErrNoClient.
+func (c *Clients) Open(name string) (*os.File, Client, error) {
+	platform, ok := strings.CutPrefix(name, "cdx-")
+	if !ok || !slices.Contains(Platforms, platform) {
+		return nil, Client{}, ErrNoClient
+	}
+	client, err := c.client(platform)
+	if err != nil {
+		return nil, Client{}, err
+	}
+	file, err := os.Open(client.path)
+	if err != nil {
+		return nil, Client{}, fmt.Errorf("opening the client for %s: %w", platform, err)
+	}
+	return file, client, nil
+}
+
+func (c *Clients) client(platform string) (Client, error) {
+	path := filepath.Join(c.dir, "cdx-"+platform)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Client{}, ErrNoClient
+	}
+	if err != nil {
+		return Client{}, fmt.Errorf("reading the client for %s: %w", platform, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.hashed[platform]
+	if ok && known.Size == info.Size() && known.modified.Equal(info.ModTime()) {
+		return known, nil
+	}
+	sum, err := hashFile(path)
+	if err != nil {
+		return Client{}, fmt.Errorf("reading the client for %s: %w", platform, err)
+	}
+	client := Client{Platform: platform, SHA256: sum, Size: info.Size(), path: path, modified: info.ModTime()}
+	c.hashed[platform] = client
+	return client, nil
+}
+
+func hashFile(path string) (string, error) {
+	file, err := os.Open(path) //nolint:gosec // one of six names in the operator's directory
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

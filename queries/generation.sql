@@ -1,0 +1,20 @@
+-- name: GenerationCurrent :one
+-- GenerationCurrent is the canonical generation of an account. No row: there is none yet.
+SELECT g.* FROM generation g JOIN account a ON a.id = g.account_id AND a.generation = g.number
+WHERE a.id = @account_id;
+
+-- name: GenerationInsert :exec
+INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, chatgpt_account, access_sha256, refresh_sha256,
+	access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, created_at)
+VALUES (@id, @account_id, @number, @lineage, @digest, @body_sealed, @chatgpt_account, @access_sha256, @refresh_sha256,
+	@access_issued_at, @access_expires_at, @last_refresh, @last_refresh_at, @source, @source_host_id, @now::timestamptz);
+
+-- name: GenerationPrune :execrows
+-- GenerationPrune deletes generations that are neither among the newest @keep of their account nor younger than
+-- @keep_after. The canonical one always stays.
+DELETE FROM generation WHERE id IN (
+	SELECT g.id FROM generation g JOIN account a ON a.id = g.account_id
+	WHERE g.created_at < @keep_after::timestamptz AND g.number <> a.generation
+		AND g.number <= (SELECT max(n.number) FROM generation n WHERE n.account_id = g.account_id) - @keep::bigint
+	LIMIT @max
+);
