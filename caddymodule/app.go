@@ -30,8 +30,8 @@ func init() { caddy.RegisterModule(new(App)) }
 
 const appName = "cdxgate"
 
-// version is the gateway's and that of the clients it hands out; the build sets it, for Caddy too.
-func version() string { return orDefault(caddy.CustomVersion, "dev") }
+// Version is the gateway's and that of the clients it hands out; the build sets it.
+var Version = "dev"
 
 // Defaults of the options.
 const (
@@ -104,15 +104,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.resolve(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(a.config.KeyringFile); errors.Is(err, os.ErrNotExist) {
-		a.logger.Info("there is no keyring yet; the first start over an empty database makes one", "file", a.config.KeyringFile)
-	}
+	a.announceKeyring()
 	core, err := claimCore(a.config)
 	if err != nil {
 		return err
 	}
 	a.core = core
 	return nil
+}
+
+// announceKeyring says what will become of a keyring that is not there: that is no fault.
+func (a *App) announceKeyring() {
+	if _, err := os.Stat(a.config.KeyringFile); errors.Is(err, os.ErrNotExist) {
+		a.logger.Info("there is no keyring yet; the first start over an empty database makes one", "file", a.config.KeyringFile)
+	}
 }
 
 // resolve fills in the defaults and expands the placeholders.
@@ -189,7 +194,7 @@ func (a *App) Start() error {
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credentials, Clients: release.NewClients(a.clientDir()),
-			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: version(),
+			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{Fleet: fleets, Certs: certs, Logger: a.logger}),

@@ -30,8 +30,8 @@ func init() {
 type makeHandler func() caddyhttp.MiddlewareHandler
 
 // guard registers a directive that stands before whatever answers.
-func guard(name string, make makeHandler) {
-	httpcaddyfile.RegisterHandlerDirective(name, plain(make))
+func guard(name string, newHandler makeHandler) {
+	httpcaddyfile.RegisterHandlerDirective(name, plain(newHandler))
 	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.After, "basic_auth")
 }
 
@@ -42,12 +42,12 @@ func responder(name string, parse httpcaddyfile.UnmarshalHandlerFunc) {
 }
 
 // plain parses a directive that takes neither arguments nor options.
-func plain(make makeHandler) httpcaddyfile.UnmarshalHandlerFunc {
+func plain(newHandler makeHandler) httpcaddyfile.UnmarshalHandlerFunc {
 	return func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		if err := noOptions(h.Dispenser); err != nil {
 			return nil, err
 		}
-		return make(), nil
+		return newHandler(), nil
 	}
 }
 
@@ -79,11 +79,11 @@ func noOptions(d *caddyfile.Dispenser) error {
 //
 // Each option may stand once; an option it does not know is an error.
 func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
+	d.Next()
 	if previous != nil {
 		return nil, d.Err("the global option “cdxgate” may stand only once")
 	}
 	app := &App{}
-	d.Next()
 	if d.NextArg() {
 		return nil, d.Errf("the global option “cdxgate” takes no arguments, got %q", d.Val())
 	}
@@ -96,6 +96,9 @@ func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
 		seen[option] = true
 		if err := app.parseOption(d, option); err != nil {
 			return nil, err
+		}
+		for d.NextBlock(1) {
+			return nil, d.Errf("option %q takes no block, got %q", option, d.Val())
 		}
 	}
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil

@@ -193,7 +193,7 @@ func configFlags(cmd *cobra.Command) {
 // exit ends the process with a verb's exit code. Returned as errors, Caddy would log them as its own, and lose 1.
 func exit(code int) {
 	if code != 0 {
-		os.Exit(code)
+		os.Exit(code) //nolint:revive // see above
 	}
 }
 
@@ -308,7 +308,7 @@ func (c *config) adminListen() string {
 
 // adapt reads a configuration file without running any of it.
 func adapt(path, adapter string) (*config, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -353,7 +353,9 @@ func listens(address string) bool {
 	if parsed.IsUnixNetwork() {
 		host, _, _ = strings.Cut(parsed.Host, "|") // permission bits may follow
 	}
-	conn, err := net.DialTimeout(parsed.Network, host, time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, parsed.Network, host)
 	if err != nil {
 		return false
 	}

@@ -46,8 +46,10 @@ func Prepare(args []string) error {
 		return nil //nolint:nilerr // Caddy reports it, with the line
 	}
 	app := &App{}
-	if raw := config.Apps[appName]; raw != nil && caddy.StrictUnmarshalJSON(raw, app) != nil {
-		return nil
+	if raw := config.Apps[appName]; raw != nil {
+		if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
+			return nil //nolint:nilerr // as above
+		}
 	}
 	dir, err := filepath.Abs(orDefault(app.DataDir, defaultDataDir))
 	if err != nil {
@@ -65,17 +67,16 @@ func Prepare(args []string) error {
 }
 
 func makeDirs(dir string) error {
-	_, err := os.Stat(dir)
-	fresh := errors.Is(err, os.ErrNotExist)
-	if err := os.MkdirAll(filepath.Join(dir, "run"), dataDirMode); err != nil { //nolint:gosec // see dataDirMode
+	fresh := isFresh(dir)
+	if err := os.MkdirAll(filepath.Join(dir, "run"), dataDirMode); err != nil {
 		return fmt.Errorf("making the data directory: %w; set data_dir (CDXGATE_DATA_DIR) to a place this user may write to", err)
 	}
-	if fresh { // whatever the umask; an existing directory keeps what the operator gave it
-		if err := os.Chmod(dir, dataDirMode); err != nil { //nolint:gosec // see dataDirMode
+	if fresh { // whatever the umask; otherwise it keeps what the operator gave it
+		if err := os.Chmod(dir, dataDirMode); err != nil {
 			return fmt.Errorf("making the data directory: %w", err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(dir, "run"), runDirMode); err != nil { //nolint:gosec // a directory
+	if err := os.Chmod(filepath.Join(dir, "run"), runDirMode); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	// Without these Caddy writes beside the current directory when there is no HOME.
@@ -87,6 +88,13 @@ func makeDirs(dir string) error {
 		}
 	}
 	return nil
+}
+
+// isFresh reports whether a data directory is not there, or only because Caddy keeps its files under it: those
+// `validate` makes, too, in directories that nobody else may enter.
+func isFresh(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return errors.Is(err, os.ErrNotExist) || (err == nil && len(entries) == 1 && entries[0].Name() == "caddy")
 }
 
 func checkAdmin(address string) error {
@@ -111,8 +119,10 @@ func checkPorts(config *config) error {
 			Listen []string `json:"listen"`
 		} `json:"servers"`
 	}
-	if raw := config.Apps["http"]; raw == nil || json.Unmarshal(raw, &app) != nil {
-		return nil
+	if raw := config.Apps["http"]; raw != nil {
+		if err := json.Unmarshal(raw, &app); err != nil {
+			return nil //nolint:nilerr // Caddy reports it
+		}
 	}
 	var addresses []string
 	for _, server := range app.Servers {

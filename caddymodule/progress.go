@@ -64,7 +64,7 @@ var greeted sync.Once
 
 // greet tells a person at a terminal, once a process, where the gateway is and what to do next.
 func greet(ctx context.Context, a *App, core *gateway.Core) {
-	if os.Getenv(welcomeVariable) == "" && !term.IsTerminal(int(os.Stderr.Fd())) { //nolint:gosec // a descriptor fits an int
+	if os.Getenv(welcomeVariable) == "" && !term.IsTerminal(int(os.Stderr.Fd())) {
 		return
 	}
 	greeted.Do(func() {
@@ -75,7 +75,7 @@ func greet(ctx context.Context, a *App, core *gateway.Core) {
 func greeting(ctx context.Context, a *App, core *gateway.Core) string {
 	executable := os.Args[0]
 	var b strings.Builder
-	fmt.Fprintf(&b, "\ncdxgate %s is up\n  hosts  %s\n  data   %s\n\n", version(), a.PublicURL, a.config.DataDir)
+	fmt.Fprintf(&b, "\ncdxgate %s is up\n  hosts  %s\n  data   %s\n\n", Version, a.PublicURL, a.config.DataDir)
 	var next []string
 	account, err := core.DB.AccountByName(ctx, "default")
 	if err == nil && account.Generation == 0 {

@@ -1,6 +1,9 @@
 package api
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // FlexBool is a boolean as the reference's admin API takes it: a JSON boolean, 0 or 1, or one of the strings
 // 1, true, yes, on, 0, false, no, off in any case. The zero value is "absent".
@@ -21,10 +24,18 @@ func (b FlexBool) Or(fallback bool) bool {
 
 // UnmarshalJSON implements json.Unmarshaler. It never fails: Invalid lets the surface name the field.
 func (b *FlexBool) UnmarshalJSON(raw []byte) error {
-	text := strings.ToLower(strings.TrimSpace(strings.Trim(string(raw), `"`)))
-	switch text {
-	case "null":
+	text := string(raw)
+	if text == "null" {
 		*b = FlexBool{Present: true}
+		return nil
+	}
+	if strings.HasPrefix(text, `"`) {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return err
+		}
+		text = strings.ToLower(strings.TrimSpace(text))
+	}
+	switch text {
 	case "1", "true", "yes", "on":
 		*b = FlexBool{Present: true, Set: true, Value: true}
 	case "0", "false", "no", "off":

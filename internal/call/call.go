@@ -106,7 +106,7 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 	defer func() {
 		switch p := recover(); p {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint,err113 // net/http compares it like this too
+		case http.ErrAbortHandler:
 			panic(p)
 		default:
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

@@ -47,7 +47,7 @@ func (s *session) noLogin() error {
 // errNoLogin means that neither gateway nor machine has a login.
 var errNoLogin = &refusal{
 	exit: ExitUnavailable, label: "login", what: "no login on the gateway yet, and none on this machine",
-	next: "an admin puts one there: cdxgate auth upload ~/.codex/auth.json. Codex was not started, exit 69.",
+	next: "an admin puts one there: cdxgate auth upload ~/.codex/auth.json\nCodex was not started, exit 69.",
 }
 
 // keep leaves the login as it is and says why. Without a usable one there is nothing to start Codex with.
@@ -124,7 +124,7 @@ func (s *session) foreign() error {
 	return &refusal{
 		exit: ExitConfig, label: "stopped", what: "this machine is logged in to another account than the fleet",
 		cause: path + " was not taken from the gateway and is not replaced",
-		next:  "to take the fleet's: mv " + path + " " + path + ".mine, then cdx sync. Yours alone: codex, without cdx",
+		next:  "to take the fleet's: mv " + path + " " + path + ".mine, then cdx sync\nto work with yours: codex, without cdx",
 	}
 }
 

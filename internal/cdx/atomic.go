@@ -18,7 +18,7 @@ const staleTempAge = 10 * time.Minute
 
 // writeFile puts data at path so that every reader, after a crash too, finds either the old content or the new:
 // a temporary file in the same directory, flushed, renamed. The file gets mode 0600; missing directories get 0700.
-// A symbolic link stays one: what it points to is replaced. An existing file keeps its owner.
+// A symbolic link stays one: what it points to is replaced. The owner stays the same, also in a run as root.
 func writeFile(path string, data []byte) error {
 	pending, err := prepareFile(path)
 	if err != nil {
@@ -40,20 +40,46 @@ func prepareFile(path string) (*pendingFile, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(target)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the directory: %w", err)
+	if err := makeDir(dir); err != nil {
+		return nil, err
 	}
 	file, err := os.CreateTemp(dir, "."+filepath.Base(target)+tempMark) // 0600 from the first byte
 	if err != nil {
 		return nil, fmt.Errorf("creating a file: %w", err)
 	}
 	p := &pendingFile{file: file, target: target}
-	if old, err := os.Stat(target); err == nil {
-		if err := keepOwner(file, old); err != nil {
-			return nil, errors.Join(err, p.discard())
-		}
+	old, err := os.Stat(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		old, err = os.Stat(dir)
+	}
+	if err == nil {
+		err = shareOwner(file.Name(), old)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.discard())
 	}
 	return p, nil
+}
+
+// makeDir makes a directory and those above it that are missing, with mode 0700 and the owner of the one they are in.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("creating the directory: %w", err)
+	}
+	like, err := os.Stat(above)
+	if err != nil {
+		return fmt.Errorf("creating the directory: %w", err)
+	}
+	return shareOwner(dir, like)
 }
 
 // commit writes data and puts the file in its place. On an error nothing has changed.

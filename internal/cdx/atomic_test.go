@@ -37,7 +37,7 @@ func TestWriteFile(t *testing.T) {
 func TestWriteFileTightensTheMode(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "auth.json")
-	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil { //nolint:gosec // what Codex's users do by hand
+	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := writeFile(path, []byte("y")); err != nil {

@@ -57,17 +57,17 @@ func readLogin(path string) (login, error) {
 		if l.broken == nil || attempt == readAttempts {
 			return l, nil
 		}
-		time.Sleep(readPause)
+		<-time.After(readPause)
 	}
 }
 
 // readBounded reads at most one byte more than a login may have: enough to see that it is none.
 func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the user's own Codex home
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer func() { _ = file.Close() }()
 	return io.ReadAll(io.LimitReader(file, jsondoc.MaxBytes+1))
 }
 

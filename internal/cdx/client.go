@@ -141,7 +141,7 @@ func (c *client) auth(ctx context.Context, request api.AuthRequest) (*authAnswer
 		return nil, &refusal{
 			exit: ExitDenied, label: "denied", what: "another gateway answers at " + c.host() + " than this machine enrolled with",
 			cause: "installation " + field(id) + ", expected " + c.config.InstallationID,
-			next:  "if that is meant: ask for a new install command. " + notStarted(ExitDenied),
+			next:  "if that is meant: ask for a new install command\n" + notStarted(ExitDenied),
 		}
 	}
 	return answer, nil
@@ -180,7 +180,7 @@ func (c *client) post(ctx context.Context, address string, request, data any) er
 	if err != nil {
 		return &failure{err: withoutURL(err)}
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
 	if err != nil {
 		return &failure{status: response.StatusCode, err: withoutURL(err)}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/cdxgate/cdxgate/internal/api"
 )
-
-// discardLog takes what the test servers say about refused handshakes.
-var discardLog = log.New(io.Discard, "", 0)
 
 func TestCheckTransport(t *testing.T) {
 	t.Parallel()

@@ -69,24 +69,22 @@ const versionTimeout = 5 * time.Second
 
 var versionInText = regexp.MustCompile(`\d+\.\d+\.\d+[0-9A-Za-z.+-]*`)
 
-// lookAtCodex finds Codex and asks it for its version.
-//
-// Errors: *refusal when there is none.
-func (a *app) lookAtCodex(ctx context.Context) (codexVersion, error) {
+// lookAtCodex finds Codex and asks it for its version. The result is zero when there is no Codex.
+func (a *app) lookAtCodex(ctx context.Context) codexVersion {
 	path, err := findCodex()
 	if err != nil {
-		return codexVersion{}, err
+		return codexVersion{}
 	}
 	found := identify(path)
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "--version") //nolint:gosec // the user's own Codex
-	cmd.WaitDelay = time.Second                        // a child of it may hold the pipe
+	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd.WaitDelay = time.Second // a child of it may hold the pipe
 	out, err := cmd.Output()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		found.Version = versionInText.FindString(string(out))
 	}
-	return found, nil
+	return found
 }
 
 // identify tells one Codex from another without starting it; the version is empty.

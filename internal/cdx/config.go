@@ -65,7 +65,7 @@ func loadConfig() (*Config, error) {
 	bad := func(what, next string) error {
 		return &refusal{exit: ExitConfig, label: "stopped", what: what, next: next}
 	}
-	file, err := os.Open(path) //nolint:gosec // the user's own choice of file
+	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, bad("this machine is not enrolled: there is no "+display(path),
 			"ask an admin for an install command: cdxgate host add NAME")
@@ -73,7 +73,7 @@ func loadConfig() (*Config, error) {
 	if err != nil {
 		return nil, bad("the configuration cannot be read: "+err.Error(), "run cdx as the user who enrolled this machine")
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, bad("the configuration cannot be read: "+err.Error(), "")
@@ -137,7 +137,10 @@ func configFrom(answer *api.EnrolResponse) (*Config, error) {
 		BaseURL: strings.TrimRight(answer.BaseURL, "/"), APIKey: apiKey(answer.APIKey), FQDN: answer.FQDN,
 		InstallationID: answer.InstallationID, Secure: answer.Secure,
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // encode returns the file's bytes. A plain json.Marshal writes the key's text: only the printing methods hide it.

@@ -39,12 +39,12 @@ func (f *failure) classify() standing {
 // denial words a refusal of the gateway: what it is, why, and what the user can do.
 func (c *client) denial(f *failure) *refusal {
 	r := &refusal{exit: ExitDenied, label: "denied", next: notStarted(ExitDenied)}
-	reinstall := "ask an admin for a new install command: cdxgate host add " + c.config.FQDN + ". "
+	reinstall := "ask an admin for a new install command: cdxgate host add " + c.config.FQDN + "\n"
 	switch {
 	case f.untrusted():
 		r.what = "the certificate of " + c.host() + " cannot be verified"
 		r.cause = f.err.Error()
-		r.next = "check this machine's clock and network, then ask an admin. " + r.next
+		r.next = "check this machine's clock and network, then ask an admin\n" + r.next
 	case f.is("api_disabled", "api disabled"):
 		r.what = "the gateway refuses all host calls (kill switch)"
 		r.cause = field(f.message)
@@ -56,13 +56,13 @@ func (c *client) denial(f *failure) *refusal {
 		if f.expectedIP != "" {
 			r.cause += ", the key is bound to " + field(f.expectedIP)
 		}
-		r.next = "ask an admin to bind it anew. " + r.next
+		r.next = "ask an admin to bind it anew\n" + r.next
 	case f.is("host_disabled", "host is disabled"):
 		r.what = "an admin has disabled this machine"
-		r.next = "ask an admin to enable " + c.config.FQDN + ". " + r.next
+		r.next = "ask an admin to enable " + c.config.FQDN + "\n" + r.next
 	case f.is("insecure_api_disabled", "insecure host api access disabled"):
 		r.what = "the window of this machine is closed"
-		r.next = "ask an admin to open it for " + c.config.FQDN + ". " + r.next
+		r.next = "ask an admin to open it for " + c.config.FQDN + "\n" + r.next
 	case f.is("installation_mismatch", "installation id mismatch"):
 		r.what = "another gateway answers at " + c.host() + " than this machine enrolled with"
 		r.next = reinstall + r.next

@@ -33,7 +33,7 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, &refusal{
 			exit: ExitCannotWrite, label: "stopped", what: "the configuration cannot be written: " + err.Error(),
-			next: "make room or rights, then try again. The install command was not used.",
+			next: "make room or rights, then try again\nThe install command was not used.",
 		}
 	}
 	config, err := a.claim(ctx, installURL)
@@ -50,7 +50,7 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 			next: "the install command is used up; ask an admin for a new one: cdxgate host add " + config.FQDN,
 		}
 	}
-	a.tell(signGood, "enrolled as "+config.FQDN+", key stored in "+display(path)+" (0600)")
+	a.tell(signGood, "enrolled, key stored in "+display(path)+" (0600)")
 	return a.takeLogin(ctx, config)
 }
 
@@ -118,17 +118,17 @@ func refuseEnrolment(host string, f *failure) *refusal {
 	case f.untrusted():
 		return &refusal{
 			exit: ExitDenied, label: "denied", what: "the certificate of " + host + " cannot be verified",
-			cause: f.err.Error(), next: "check this machine's clock and network, then ask an admin. " + nothing,
+			cause: f.err.Error(), next: "check this machine's clock and network, then ask an admin\n" + nothing,
 		}
 	case f.status == http.StatusGone:
 		return &refusal{
 			exit: ExitDenied, label: "denied", what: "this install command does not work any more", cause: field(f.Error()),
-			next: "it works once, for a short time. Ask an admin for a new one: cdxgate host add NAME. " + nothing,
+			next: "it works once, for a short time. Ask an admin for a new one: cdxgate host add NAME\n" + nothing,
 		}
 	case f.status == http.StatusNotFound:
 		return &refusal{
 			exit: ExitDenied, label: "denied", what: "this install command is not known at " + host, cause: field(f.Error()),
-			next: "copy the whole URL, or ask an admin for a new one: cdxgate host add NAME. " + nothing,
+			next: "copy the whole URL, or ask an admin for a new one: cdxgate host add NAME\n" + nothing,
 		}
 	}
 	switch f.classify() {
@@ -138,22 +138,22 @@ func refuseEnrolment(host string, f *failure) *refusal {
 		}
 	case standsLimited:
 		return &refusal{
-			exit: ExitTryLater, label: "gateway", what: host + " has had too many requests", next: "try again in a minute. " + nothing,
+			exit: ExitTryLater, label: "gateway", what: host + " has had too many requests", next: "try again in a minute\n" + nothing,
 		}
 	default:
 		return &refusal{
 			exit: ExitUnavailable, label: "gateway", what: host + " " + field(f.reason()),
-			next: "try again; if the install command is then used up, ask an admin for a new one. " + nothing,
+			next: "try again; if the install command is then used up, ask an admin for a new one\n" + nothing,
 		}
 	}
 }
 
 // takeLogin is the end of an enrolment: the machine is the fleet's already, whatever the rest brings.
 func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
-	codex, noCodex := a.lookAtCodex(ctx)
+	codex := a.lookAtCodex(ctx)
 	s := a.newSession(config, codex.Path)
 	err := s.syncHere(ctx, codex)
-	loggedIn := err == nil && s.offline == nil
+	loggedIn := err == nil && s.asked()
 	switch {
 	case errors.Is(err, errNoLogin):
 		a.tell(signNotice, "no login on the gateway yet: cdxgate auth upload ~/.codex/auth.json")
@@ -161,7 +161,7 @@ func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
 		return 0, err
 	}
 	switch {
-	case noCodex != nil:
+	case codex.Path == "":
 		a.tell(signNotice, "Codex was not found. Get it: npm i -g @openai/codex")
 		return 0, nil
 	case codex.Version == "":

@@ -36,7 +36,7 @@ type refusal struct {
 	label string // at most eight columns: denied, login, gateway …
 	what  string
 	cause string // optional
-	next  string // optional: a command, or a sentence
+	next  string // optional: commands or sentences, one per line
 }
 
 // Error implements error.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package cdx
 
 import (
@@ -5,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -85,9 +88,7 @@ func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-g.gone:
 		}
 	default:
-		for name, values := range answer.header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.header)
 		w.WriteHeader(answer.status)
 		_, _ = w.Write(answer.body)
 	}

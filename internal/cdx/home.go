@@ -50,7 +50,7 @@ var errBusy = errors.New("another cdx is talking to the gateway for the same Cod
 //
 // Errors: errBusy when ctx ends first.
 func (h home) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(h.lockPath()), 0o700); err != nil {
+	if err := makeDir(filepath.Dir(h.lockPath())); err != nil {
 		return nil, cannotWrite(err)
 	}
 	file, err := os.OpenFile(h.lockPath(), os.O_RDWR|os.O_CREATE, 0o600)
@@ -58,6 +58,12 @@ func (h home) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, cannotWrite(err)
 	}
 	unlock = func() { _ = file.Close() } // closing drops the lock
+	if above, err := os.Stat(h.dir); err == nil {
+		if err := shareOwner(h.lockPath(), above); err != nil {
+			unlock()
+			return nil, cannotWrite(err)
+		}
+	}
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
@@ -121,6 +127,6 @@ func (h home) saveState(s state) error {
 func cannotWrite(err error) *refusal {
 	return &refusal{
 		exit: ExitCannotWrite, label: "stopped", what: err.Error(),
-		next: "make room or rights, then try again. " + notStarted(ExitCannotWrite),
+		next: "make room or rights, then try again\n" + notStarted(ExitCannotWrite),
 	}
 }

@@ -13,7 +13,7 @@ func refuseLogin() *refusal {
 	return &refusal{
 		exit: ExitUsage, label: "login", what: "this machine uses the fleet's login, so there is nothing to log in to",
 		cause: "a login made here would end the one that all machines share",
-		next:  "cdx sync takes the fleet's. A new one for the fleet: an admin runs cdxgate auth upload ~/.codex/auth.json",
+		next:  "cdx sync takes the fleet's\na new one for the fleet: an admin runs cdxgate auth upload ~/.codex/auth.json",
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *session) checkRemovable() error {
 	return &refusal{
 		exit: ExitUnavailable, label: "stopped", what: "the gateway does not have the login of this machine, so it was kept",
 		cause: "it may be the only copy of a login that the whole fleet needs",
-		next:  "cdx sync sends it up. To remove it nevertheless: rm " + display(s.home.authPath()),
+		next:  "cdx sync sends it up\nto remove it nevertheless: rm " + display(s.home.authPath()),
 	}
 }
 
@@ -113,6 +113,6 @@ func (s *session) respectLogout(args []string) error {
 	}
 	return &refusal{
 		exit: ExitUnavailable, label: "login", what: "the login was removed from this machine by cdx logout",
-		next: "cdx sync brings it back. Codex was not started, exit 69.",
+		next: "cdx sync brings it back\nCodex was not started, exit 69.",
 	}
 }

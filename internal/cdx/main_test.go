@@ -50,7 +50,7 @@ func (m withFakeCodex) Run() int {
 		fmt.Fprintln(os.Stderr, "copying the fake codex:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(dir)
 	codexDir = dir
 	// A process with the race detector rests a second before it ends, and the tests start some hundred.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
@@ -89,7 +89,7 @@ func copyFakeCodex() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer from.Close() //nolint:errcheck // only read
+	defer from.Close()
 	to, err := os.OpenFile(filepath.Join(dir, "codex"), os.O_CREATE|os.O_WRONLY, 0o700)
 	if err != nil {
 		return "", err

@@ -13,13 +13,13 @@ import (
 // othersMayRead reports whether users other than the owner have any right to a file.
 func othersMayRead(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
-// keepOwner gives file the owner that old has, so that a run as root leaves the user's file the user's.
-func keepOwner(file *os.File, old fs.FileInfo) error {
-	was, ok := old.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 || was.Uid == 0 {
+// shareOwner gives path the owner that like has, so that a run as root leaves what is in a user's home the user's.
+func shareOwner(path string, like fs.FileInfo) error {
+	owner, ok := like.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
 		return nil
 	}
-	if err := file.Chown(int(was.Uid), int(was.Gid)); err != nil {
+	if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
 		return fmt.Errorf("keeping the owner: %w", err)
 	}
 	return nil
@@ -27,7 +27,7 @@ func keepOwner(file *os.File, old fs.FileInfo) error {
 
 // syncDir makes a rename in dir survive a power cut.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a directory we have just written to
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,14 @@ import (
 // bits say nothing about it.
 func othersMayRead(fs.FileInfo) bool { return false }
 
-// keepOwner does nothing: a new file inherits the rights of its directory.
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
+// shareOwner does nothing: a new file inherits the rights of its directory.
+func shareOwner(string, fs.FileInfo) error { return nil }
 
 // syncDir does nothing: Windows flushes the directory with the file.
 func syncDir(string) error { return nil }
 
 // interrupt is the signal that a console's Ctrl-C sends.
-var interrupt os.Signal = os.Interrupt
+var interrupt = os.Interrupt
 
 // tryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
 func tryLock(file *os.File) (bool, error) {

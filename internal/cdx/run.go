@@ -53,7 +53,12 @@ func (s *session) sendUp(ctx context.Context, before login) {
 	defer stop()
 	s.notices, s.offline = nil, nil
 	err := s.push(ctx, before)
-	lost, next := "", "it stays on this machine and goes up with the next run. Now: cdx sync"
+	if err == nil && s.asked() {
+		s.app.warn(s.notices)
+		return
+	}
+	next := "it stays on this machine and goes up with the next run\nnow: cdx sync"
+	var lost string
 	switch refused, ok := errors.AsType[*refusal](err); {
 	case ok:
 		lost = refused.what
@@ -62,14 +67,10 @@ func (s *session) sendUp(ctx context.Context, before login) {
 		}
 	case err != nil:
 		lost = err.Error()
-	case s.offline != nil:
-		lost = s.client.host() + " " + field(s.offline.reason())
 	default:
-		s.app.warn(s.notices)
-		return
+		lost = s.client.host() + " " + field(s.offline.reason())
 	}
-	s.app.say(signRefused, "login", "the new login was NOT sent up: "+lost)
-	s.app.say(signNeutral, "next", next)
+	s.app.explain(&refusal{label: "login", what: "the new login was NOT sent up: " + lost, next: next})
 }
 
 // passThrough starts Codex for something that needs neither login nor gateway.
@@ -85,7 +86,7 @@ func (a *app) passThrough(_ context.Context, args []string) (int, error) {
 // returns Codex's exit status. Signals that would end cdx are passed on, so that nothing outlives it and nothing is
 // left undone.
 func (a *app) startCodex(bin string, args []string) (int, error) {
-	cmd := exec.Command(bin, args...) //nolint:gosec,noctx // running the user's Codex is what cdx is for; only signals end it
+	cmd := exec.Command(bin, args...) //nolint:noctx // running the user's Codex is what cdx is for; only signals end it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, a.Stderr
 
 	signals := make(chan os.Signal, 16)

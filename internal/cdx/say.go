@@ -43,8 +43,12 @@ func (a *app) explain(r *refusal) {
 	if r.cause != "" {
 		a.say(signNeutral, "cause", r.cause)
 	}
-	if r.next != "" {
-		a.say(signNeutral, "next", r.next)
+	sign, label := signNeutral, "next"
+	for line := range strings.SplitSeq(r.next, "\n") {
+		if line != "" {
+			a.say(sign, label, line)
+			sign, label = " ", ""
+		}
 	}
 }
 

@@ -23,9 +23,8 @@ import (
 
 // TestScripts runs the command-line specification: one file per subject below testdata/script.
 //
-// Each script has a home of its own, a fake codex on PATH, a fake gateway (scriptGateway), and, unless it runs
-// "unenrolled", a configuration. Commands beyond testscript's: exits, gateway, requests, sent, login, starts, mode,
-// inode, secretfree.
+// Each script has a home of its own with a configuration, a fake codex on PATH and a fake gateway. Commands beyond
+// testscript's: exits, gateway, requests, sent, login, starts, mode and inode.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{

@@ -125,7 +125,7 @@ func (s *session) settle(ctx context.Context, ask func(context.Context) (*authAn
 		}
 		if s.login.isOwnAPIKey() {
 			s.result = resultKept
-			s.notice("login", "this machine uses its own API key, nothing is taken or sent up. The fleet's instead: cdx logout, cdx sync")
+			s.notice("login", "this machine uses its own API key; the fleet's login instead: cdx logout, cdx sync")
 			return nil
 		}
 		answer, err := ask(ctx)
@@ -169,9 +169,12 @@ func (s *session) goOffline(f *failure, stands standing) error {
 	}
 	return &refusal{
 		exit: exit, label: "gateway", what: s.client.host() + " " + field(f.reason()),
-		cause: "there is no login on this machine to start with meanwhile", next: "try again. " + notStarted(exit),
+		cause: "there is no login on this machine to start with meanwhile", next: "try again\n" + notStarted(exit),
 	}
 }
+
+// asked reports whether the gateway had its say.
+func (s *session) asked() bool { return s.offline == nil }
 
 // reason completes a sentence that begins with the gateway's name.
 func (f *failure) reason() string {

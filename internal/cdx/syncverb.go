@@ -11,12 +11,12 @@ func (a *app) syncNow(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	codex, _ := a.lookAtCodex(ctx) // cdx sync is of use without one
+	codex := a.lookAtCodex(ctx) // cdx sync is of use without one
 	s := a.newSession(config, codex.Path)
 	if err := s.syncHere(ctx, codex); err != nil {
 		return 0, err
 	}
-	if s.offline != nil {
+	if !s.asked() {
 		return int(ExitUnavailable), nil
 	}
 	return 0, nil

@@ -47,7 +47,7 @@ func (k Kind) String() string {
 func Kinds() []Kind {
 	all := make([]Kind, len(kindNames))
 	for i := range all {
-		all[i] = Kind(i) //nolint:gosec // bounded by the table above
+		all[i] = Kind(i)
 	}
 	return all
 }

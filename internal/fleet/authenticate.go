@@ -59,6 +59,7 @@ func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
 		row, err := q.HostBindIP(ctx, db.HostBindIPParams{
 			ID: host.ID, KeySHA256: host.KeySHA256, IP: from, Force: opts.Force, Now: now,
+			ExpiresAt: now.Add(temporaryLife),
 		})
 		switch {
 		case db.IsNoRows(err):

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -47,6 +48,13 @@ func (s *Service) RecordContact(ctx context.Context, host *db.Host, from netip.A
 		return nil, ErrKeyInvalid
 	}
 	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		found, err := q.HostByID(ctx, host.ID)
+		switch {
+		case db.IsNoRows(err) || (err == nil && !bytes.Equal(found.KeySHA256, host.KeySHA256)):
+			return ErrKeyInvalid // replaced or removed since the caller was let in: it is no host's window that is closed
+		case err != nil:
+			return fmt.Errorf("looking up %s: %w", host.FQDN, err)
+		}
 		return audit.Record(ctx, q, audit.Entry{
 			At: now, Action: audit.ActionInsecureDenied, HostID: host.ID,
 			Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: normal(from)},

@@ -3,6 +3,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/netip"
@@ -59,7 +60,7 @@ func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
 		cfg.Now = time.Now
 	}
 	if cfg.Rand == nil {
-		cfg.Rand = defaultEntropy
+		cfg.Rand = rand.Reader
 	}
 	return &Service{store: store, keyring: keyring, cfg: cfg}
 }

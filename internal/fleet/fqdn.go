@@ -10,7 +10,7 @@ import (
 // 63 octets each and 253 in all. The name is folded to lower case; surrounding blanks and one final dot are dropped.
 // Nothing else is: what passes here may stand in a URL, a log line or a shell script.
 func ParseFQDN(text string) (string, error) {
-	name := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(text), "."))
+	name := strings.TrimSuffix(strings.TrimSpace(text), ".")
 	if name == "" {
 		return "", errs.Field("fqdn", "fqdn is required")
 	}
@@ -19,9 +19,10 @@ func ParseFQDN(text string) (string, error) {
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			strings.Trim(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			return "", errs.Field("fqdn", "fqdn must be a host name: labels of letters, digits and inner hyphens, separated by dots")
 		}
 	}
-	return name, nil
+	// Folded last: some letters outside ASCII have an ASCII letter as their lower case.
+	return strings.ToLower(name), nil
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -104,5 +103,3 @@ func (t InstallToken) Format(f fmt.State, _ rune) {
 
 // MarshalText implements encoding.TextMarshaler.
 func (t InstallToken) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(t)), nil }
-
-var defaultEntropy io.Reader = rand.Reader

@@ -38,6 +38,8 @@ func installScript(p installScriptParams) []byte {
 	b.WriteString("#!/bin/sh\n")
 	b.WriteString("# Installs cdx on this machine and enrols it. Works once. Contains no API key.\n")
 	b.WriteString("_cdx_installer() {\n\tset -eu\n")
+	// A name that the user happens to export would take its new value to every command we start.
+	b.WriteString("\tunset base fqdn token version available digest size os arch platform dir shown tmp found failed first\n")
 	assign := func(name, value string) { fmt.Fprintf(&b, "\t%s=%s\n", name, shellQuote(value)) }
 	assign("base", p.BaseURL)
 	assign("fqdn", p.FQDN)
@@ -62,6 +64,7 @@ const installScriptPlatform = `
 	exec </dev/null # the rest of this script comes from there: no command may swallow it
 	umask 022
 	tmp=
+	failed=
 	trap '[ -z "$tmp" ] || rm -f "$tmp"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -143,7 +146,7 @@ const installScriptBody = `	*)
 		else
 			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."
 		fi
-		[ -z "${failed:-}" ] || fail 69 "cdx could not be downloaded from $base, so nothing was installed" "Try again; if it happens twice, tell your admin."
+		[ -z "$failed" ] || fail 69 "cdx could not be downloaded from $base, so nothing was installed" "Try again; if it happens twice, tell your admin."
 		matches "$tmp" || fail 75 "the downloaded cdx does not match its digest, so it was thrown away" "Try again; if it happens twice, tell your admin."
 		say "✓ cdx $version downloaded, $size, digest checked"
 		chmod 755 "$tmp"

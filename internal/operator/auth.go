@@ -56,7 +56,7 @@ func (c *Console) AuthUpload(ctx context.Context, path string) error {
 func (c *Console) readUpload(path string) ([]byte, error) {
 	source := c.In
 	if path != "-" {
-		file, err := os.Open(path) //nolint:gosec // the operator names the file
+		file, err := os.Open(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading the login: %w", err)
 		}

@@ -95,9 +95,9 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 	l := list(host, current, now)
 	return c.print(map[string]any{"host": l}, func(out io.Writer) {
 		facts := [][2]string{
-			{"host", host.FQDN + ", " + word(host.Secure, "secure", "insecure") + word(host.VIP, ", vip", "")},
+			{"host", host.FQDN + ", " + kindOf(host)},
 			{"state", l.State},
-			{"address", word(host.BoundIP == nil, "not bound yet", l.BoundIP+word(host.Roaming, ", roaming", ", bound"))},
+			{"address", addressOf(host)},
 			{"key", host.KeyPrefix + "…"},
 			{"login", l.Login},
 			{"codex", orDash(host.ClientVersion)},
@@ -180,14 +180,33 @@ func state(host *db.Host, current credential.Generation, now time.Time) (state, 
 	return "can login", login
 }
 
-func word(condition bool, yes, no string) string {
-	if condition {
-		return yes
+func kindOf(host *db.Host) string {
+	kind := "secure"
+	if !host.Secure {
+		kind = "insecure"
 	}
-	return no
+	if host.VIP {
+		kind += ", vip"
+	}
+	return kind
 }
 
-func dash(text string) string { return word(text == "", "-", text) }
+func addressOf(host *db.Host) string {
+	switch {
+	case host.BoundIP == nil:
+		return "not bound yet"
+	case host.Roaming:
+		return host.BoundIP.String() + ", roaming"
+	}
+	return host.BoundIP.String() + ", bound"
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
 
 func orDash(text *string) string {
 	if text == nil {

@@ -119,7 +119,7 @@ func (c *Console) confirm(question string) error {
 	if c.Yes {
 		return nil
 	}
-	if file, ok := c.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor fits an int
+	if file, ok := c.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
 		return ErrDeclined.WithCause(errors.New(question + " Add --yes to say so without a terminal"))
 	}
 	_, _ = fmt.Fprintf(c.Err, "%s Type yes: ", question)

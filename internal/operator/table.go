@@ -51,7 +51,7 @@ func terminalWidth(out io.Writer) int {
 	if !ok {
 		return 0
 	}
-	width, _, err := term.GetSize(int(file.Fd())) //nolint:gosec // a descriptor fits an int
+	width, _, err := term.GetSize(int(file.Fd()))
 	if err != nil {
 		return 0
 	}

@@ -122,7 +122,7 @@ func (c *Clients) client(platform string) (Client, error) {
 }
 
 func hashFile(path string) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // one of six names in the operator's directory
+	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}

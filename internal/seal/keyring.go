@@ -49,7 +49,7 @@ func Generate() (*Keyring, error) {
 //
 // Errors: fs.ErrNotExist when there is none; every other error names the file and says what to do.
 func Read(path string) (*Keyring, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -187,7 +187,7 @@ func validID(id string) bool {
 }
 
 func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // the directory of a file the operator named
+	dir, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("syncing %s: %w", path, err)
 	}

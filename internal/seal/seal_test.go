@@ -216,7 +216,7 @@ func TestReadRefusals(t *testing.T) {
 	if err := os.WriteFile(open, []byte(testKeyring), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // the fault under test
+	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Read(open); err == nil || !strings.Contains(err.Error(), "chmod 0600") {

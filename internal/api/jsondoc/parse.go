@@ -159,7 +159,7 @@ func (b *builder) escape() rune {
 func (b *builder) hex() rune {
 	r, _ := strconv.ParseUint(string(b.text[b.at+2:b.at+6]), 16, 16)
 	b.at += 6
-	return rune(r) //nolint:gosec // 16 bits
+	return rune(r)
 }
 
 func (b *builder) number() Number {

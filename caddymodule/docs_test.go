@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+const configurationDoc = "../docs/configuration.md"
+
+// parsedOptions are the words that parseApp knows: the JSON names of App, since the two are the same.
+func parsedOptions() (names []string) {
+	for field := range reflect.TypeFor[App]().Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func TestEveryOptionIsParsed(t *testing.T) {
+	t.Parallel()
+	samples := map[string]string{"public_url": "http://a.example", "database_max_conns": "3", "install_token_ttl": "5m", "start_timeout": "5m"}
+	for _, name := range parsedOptions() {
+		got := adaptText("Caddyfile", "{\n\tcdxgate {\n\t\t"+name+" "+orDefault(samples[name], "x")+"\n\t}\n}\n")
+		if !strings.Contains(got, `"`+name+`"`) {
+			t.Errorf("option %s becomes\n%s\nwant JSON with a member of that name", name, got)
+		}
+	}
+}
+
+// directives are what the Caddyfile syntax adds to a site.
+func directives(t *testing.T) (names []string) {
+	t.Helper()
+	source, err := os.ReadFile("caddyfile.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`(?m)^\t(?:guard|responder)\("(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// A fact has one home, and a copy has a test: the tables of docs/configuration.md say what the code says.
+func TestConfigurationIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(configurationDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\|\\s*`(\\w+)").FindAllStringSubmatch(string(text), -1) {
+		documented[row[1]] = true
+	}
+	words := slices.Concat(parsedOptions(), directives(t))
+	if len(words) < 15 {
+		t.Fatalf("got %d options and directives (%v), want all of them", len(words), words)
+	}
+	for _, word := range words {
+		if !documented[word] {
+			t.Errorf("no table of %s has a row that begins with `%s`", configurationDoc, word)
+		}
+	}
+	for _, variable := range shippedVariables(t) {
+		if !strings.Contains(string(text), variable) {
+			t.Errorf("%s does not mention %s, which the shipped Caddyfile reads", configurationDoc, variable)
+		}
+	}
+}
+
+func shippedVariables(t *testing.T) (names []string) {
+	t.Helper()
+	shipped, err := os.ReadFile("../Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`\{\$(CDXGATE_\w+)`).FindAllStringSubmatch(string(shipped), -1) {
+		names = append(names, match[1])
+	}
+	if len(names) == 0 {
+		t.Fatal("the shipped Caddyfile reads no variables any more; this test must learn what became of them")
+	}
+	return names
+}
+
+func TestEveryFieldOfAppHasADocComment(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "app.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.TypeSpec)
+		if !ok || spec.Name.Name != "App" {
+			return true
+		}
+		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+			if field.Tag == nil {
+				continue
+			}
+			found++
+			if doc := field.Doc.Text(); !strings.Contains(doc, "Default: ") {
+				t.Errorf("%s has the doc comment %q, want one that ends with its default", field.Names[0], doc)
+			}
+		}
+		return false
+	})
+	if want := len(parsedOptions()); found != want {
+		t.Errorf("got %d fields with a tag, want %d", found, want)
+	}
+}
+
+// Whoever lists the modules of his binary finds these, and no others of ours.
+func TestModules(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"cdxgate", "http.handlers.cdxgate_admin", "http.handlers.cdxgate_auth", "http.handlers.cdxgate_fallback",
+		"http.handlers.cdxgate_host_key", "http.handlers.cdxgate_installer", "http.handlers.cdxgate_versions",
+		"tls.ca_pool.source.cdxgate",
+	}
+	var got []string
+	for _, id := range caddy.Modules() {
+		if strings.Contains(id, "cdxgate") {
+			got = append(got, id)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
