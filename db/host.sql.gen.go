@@ -13,18 +13,20 @@ import (
 
 const hostBindIP = `-- name: HostBindIP :one
 WITH before AS (
-	SELECT h.id, h.bound_ip FROM host h WHERE h.id = $4 AND h.key_sha256 = $5 FOR UPDATE
+	SELECT h.id, h.bound_ip FROM host h WHERE h.id = $5 AND h.key_sha256 = $6 FOR UPDATE
 )
-UPDATE host SET bound_ip = $1::inet, updated_at = $2::timestamptz, last_seen_at = $2::timestamptz
+UPDATE host SET bound_ip = $1::inet, updated_at = $2::timestamptz, last_seen_at = $2::timestamptz,
+	expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE greatest(expires_at, $3::timestamptz) END
 FROM before
 WHERE host.id = before.id
-	AND (before.bound_ip IS NULL OR before.bound_ip = $1::inet OR host.roaming OR $3::boolean)
+	AND (before.bound_ip IS NULL OR before.bound_ip = $1::inet OR host.roaming OR $4::boolean)
 RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, before.bound_ip AS previous_ip
 `
 
 type HostBindIPParams struct {
 	IP        netip.Addr
 	Now       time.Time
+	ExpiresAt time.Time
 	Force     bool
 	ID        int64
 	KeySHA256 []byte
@@ -37,11 +39,12 @@ type HostBindIPRow struct {
 
 // HostBindIP pins the host to an address, if it may: on first use, when it roams, or when forced. Two first contacts
 // racing cannot both win: the second waits for the row and then sees the binding. No row: the key is pinned to another
-// address, or is no longer this host's key.
+// address, or is no longer this host's key. It is a contact like every other: see HostTouch.
 func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBindIPRow, error) {
 	row := q.db.QueryRow(ctx, hostBindIP,
 		arg.IP,
 		arg.Now,
+		arg.ExpiresAt,
 		arg.Force,
 		arg.ID,
 		arg.KeySHA256,
@@ -370,7 +373,7 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 const hostRekey = `-- name: HostRekey :one
 UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
 	insecure_until = greatest(insecure_until, $5),
-	expires_at = CASE WHEN $6::boolean THEN $7 ELSE expires_at END,
+	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN expires_at END,
 	bound_ip = NULL, updated_at = $8::timestamptz
 WHERE fqdn = $9
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at
@@ -390,7 +393,8 @@ type HostRekeyParams struct {
 
 // HostRekey replaces the API key of a registered host: the old one is dead when this commits. The new key binds to the
 // first address it is used from, as every key does.
-// A window is only ever extended (NULL leaves it alone); expires_at is written only when set_expiry.
+// A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry, and cleared when it has
+// passed: the new key would be dead from birth.
 func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostRekey,
 		arg.KeySHA256,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,12 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the database URL: %w", redact(err))
 	}
+	for _, host := range hosts(config.ConnConfig) {
+		if strings.Contains(host, "@") {
+			// The rest of a password that was not escaped; connecting would print it as a host.
+			return nil, errors.New("reading the database URL: an @ in the password must be written as %40")
+		}
+	}
 	config.MaxConns = opts.MaxConns
 	if config.MaxConns == 0 {
 		config.MaxConns = defaultMaxConns
@@ -67,6 +74,15 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("the database runs PostgreSQL %d; cdxgate needs %d or newer", major, oldestServerMajor)
 	}
 	return &Store{Queries: New(pool), pool: pool}, nil
+}
+
+// hosts are the places a configuration names, in the order they are tried.
+func hosts(config *pgx.ConnConfig) []string {
+	all := []string{config.Host}
+	for _, fallback := range config.Fallbacks {
+		all = append(all, fallback.Host)
+	}
+	return all
 }
 
 // setTimeouts bounds every statement, and how long a transaction may sit idle: an abandoned one would hold the row lock
@@ -113,9 +129,10 @@ func IsUnavailable(err error) bool {
 		return false
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// 08: connection; 57P: shutdown, crash; 53: out of connections, memory, disk; 57014: our own time limit.
+		// 08: connection; 57P: shutdown, crash; 53: out of connections, memory, disk; 57014, 25P03: our own time limits;
+		// 25006: a standby.
 		return strings.HasPrefix(refused.Code, "08") || strings.HasPrefix(refused.Code, "57P") ||
-			strings.HasPrefix(refused.Code, "53") || refused.Code == "57014" || refused.Code == "25006"
+			strings.HasPrefix(refused.Code, "53") || slices.Contains([]string{"57014", "25P03", "25006"}, refused.Code)
 	}
 	var netErr net.Error
 	var connectErr *pgconn.ConnectError
@@ -134,20 +151,29 @@ func IsUniqueViolation(err error) bool {
 // IsNoRows reports whether err says that a query of one row found none.
 func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
-// oneLine keeps the causes and joins the lines that pgx prints for each address it tried.
+// oneLine keeps the causes and joins the lines that pgx prints for each attempt; it tries an address twice, with and
+// without TLS.
 func oneLine(err error) error { return &lineError{err} }
 
 type lineError struct{ error }
 
 func (e *lineError) Unwrap() error { return e.error }
 
-func (e *lineError) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e *lineError) Error() string {
+	var lines []string
+	for line := range strings.Lines(e.error.Error()) {
+		if line = strings.Join(strings.Fields(line), " "); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
+}
 
 // redact drops everything but the reason from a parse error: the connection string in it may hold a password.
 func redact(err error) error {
 	text := err.Error()
 	if i := strings.LastIndex(text, "`: "); i >= 0 {
-		return errors.New(strings.Trim(text[i+3:], " ()"))
+		return errors.New(strings.TrimSpace(text[i+3:]))
 	}
 	return errors.New("it is no connection string; want postgres://user:password@host/database")
 }

@@ -37,7 +37,7 @@ const URLVariable = "CDXGATE_TEST_DATABASE_URL"
 
 const (
 	startTimeout     = 2 * time.Minute
-	maxConnections   = 500         // of all parallel tests together
+	maxConnections   = 300         // of all parallel tests together
 	operationTimeout = time.Minute // of making or dropping one database, on a machine that is busy with other tests
 )
 
@@ -63,10 +63,10 @@ func Main(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	if server.url = os.Getenv(URLVariable); server.url == "" {
-		stop, err := startServer()
-		if err != nil {
+		stop, startErr := startServer()
+		if startErr != nil {
 			return 1, fmt.Errorf("%w\n(Debian: apt-get install postgresql; or point %s to a server whose role may create databases)",
-				err, URLVariable)
+				startErr, URLVariable)
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}

@@ -35,7 +35,7 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 		if passes != 1 {
 			t.Errorf("at once: got %d passes, want 1", passes)
 		}
-		time.Sleep(10 * time.Minute) // the bubble's clock
+		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock: it takes no time
 		cancel()
 		<-done
 		if passes < 9 || passes > 10 {

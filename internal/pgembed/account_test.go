@@ -9,11 +9,10 @@ import (
 	"testing"
 )
 
-// asRoot runs a test that needs two users. Only root can be several; the rest of the package is tested by everybody.
-func asRoot(t *testing.T, test func(t *testing.T, root, ordinary identity)) {
-	t.Helper()
+// twoUsers yields root and an ordinary user, once, for tests that need both. Only root can be both; everybody runs the other tests.
+func twoUsers(yield func(root, ordinary identity) bool) {
 	if who := identities(); len(who) == 2 {
-		test(t, who[0], who[1])
+		yield(who[0], who[1])
 	}
 }
 
@@ -36,7 +35,7 @@ func uidOf(t *testing.T, pid int) int {
 // nobody out.
 func TestRootVisits(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, ordinary identity) {
+	for root, ordinary := range twoUsers {
 		for name, order := range map[string][]identity{"after": {ordinary, root, ordinary}, "before": {root, ordinary, root}} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -61,13 +60,13 @@ func TestRootVisits(t *testing.T) {
 				}))
 			})
 		}
-	})
+	}
 }
 
 // TestRootBorrowsFromOrdinaryUser, as sudo does beside a running gateway.
 func TestRootBorrowsFromOrdinaryUser(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, ordinary identity) {
+	for root, ordinary := range twoUsers {
 		dir := newDir(t, ordinary)
 		server := spawn(t, ordinary, "server", dir)
 		server.expect(t, "ready")
@@ -81,13 +80,13 @@ func TestRootBorrowsFromOrdinaryUser(t *testing.T) {
 		if failure := server.finish(t); failure != "" {
 			t.Error(failure)
 		}
-	})
+	}
 }
 
 // TestOrdinaryUserIsToldWhoMay in the data directory of somebody else.
 func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, ordinary identity) {
+	for root, ordinary := range twoUsers {
 		dir := newDir(t, root)
 		for range 2 { // beside a server, and without one
 			server := spawn(t, root, "server", dir)
@@ -111,13 +110,13 @@ func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
 		if got := spawn(t, ordinary, "verb", mixed).wait(t); !strings.Contains(got, "belongs to") || strings.Contains(got, "\n") {
 			t.Errorf("got %q, want one line that says whose the cluster is", got)
 		}
-	})
+	}
 }
 
 // TestUserWithoutName: PostgreSQL refuses a user whom the system does not know, as containers like to have.
 func TestUserWithoutName(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, _, _ identity) {
+	for range twoUsers {
 		nameless := identity{name: "nameless", uid: 54321, gid: 54321}
 		dir := newDir(t, nameless)
 		got := spawn(t, nameless, "server", dir).wait(t)
@@ -127,13 +126,13 @@ func TestUserWithoutName(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(dir, "pg", "[dnp]*")); len(left) > 0 {
 			t.Errorf("got %v left over, want nothing", left)
 		}
-	})
+	}
 }
 
 // TestBlockedDirectory names the directory that PostgreSQL's user cannot pass, and works once it is open.
 func TestBlockedDirectory(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, _ identity) {
+	for root := range twoUsers {
 		closed := newDir(t, root)
 		must(t, os.Mkdir(closed, 0o700))
 		cfg := Config{DataDir: filepath.Join(closed, "deeper", "data")}
@@ -142,7 +141,7 @@ func TestBlockedDirectory(t *testing.T) {
 		}
 		must(t, os.Chmod(closed, 0o711))
 		query(t, start(t, cfg), "SELECT 1")
-	})
+	}
 }
 
 // TestBlockedAt judges by owner, group and others as the kernel does.
@@ -177,7 +176,7 @@ func TestBlockedAt(t *testing.T) {
 // TestConfiguredUser runs PostgreSQL as the user that the configuration names, also when it names another one later.
 func TestConfiguredUser(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, ordinary identity) {
+	for root, ordinary := range twoUsers {
 		dir := newDir(t, root)
 		for name, want := range map[string]string{"root": "refuses to run as root", "no-such-user": `no user "no-such-user"`} {
 			if got := refused(t, Config{DataDir: dir, User: name}).Error(); !strings.Contains(got, want) {
@@ -201,13 +200,13 @@ func TestConfiguredUser(t *testing.T) {
 		if got := ownerUID(t, outside); got != 0 {
 			t.Errorf("got a file outside the cluster given to uid %d", got)
 		}
-	})
+	}
 }
 
 // TestRestoredByRoot: after root has copied a backup into place, everything belongs to root.
 func TestRestoredByRoot(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, _ identity) {
+	for root := range twoUsers {
 		dir := newDir(t, root)
 		s := start(t, Config{DataDir: dir})
 		query(t, s, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -220,13 +219,13 @@ func TestRestoredByRoot(t *testing.T) {
 		if got := query(t, start(t, Config{DataDir: dir}), "SELECT answer FROM kept"); got != "42" {
 			t.Errorf("got %q, want 42", got)
 		}
-	})
+	}
 }
 
 // TestTakenSocketDirectory: a fallback directory in a shared place that belongs to somebody else is not used.
 func TestTakenSocketDirectory(t *testing.T) {
 	t.Parallel()
-	asRoot(t, func(t *testing.T, root, ordinary identity) {
+	for root, ordinary := range twoUsers {
 		dir := filepath.Join(newDir(t, ordinary), strings.Repeat("long/", 20))
 		place := newDir(t, root)
 		must(t, os.MkdirAll(place, 0o777))
@@ -243,5 +242,5 @@ func TestTakenSocketDirectory(t *testing.T) {
 		if got := spawn(t, ordinary, "verb", dir, runtimeDir).wait(t); !strings.Contains(got, taken+" belongs to somebody else") {
 			t.Errorf("got %q, want a refusal to use %s", got, taken)
 		}
-	})
+	}
 }

@@ -117,7 +117,7 @@ func (s *Server) loadPassword(ctx context.Context) error {
 
 // writePassword makes a file that only the account (and root) can read, and that is on the disk when it returns.
 func (s *Server) writePassword(path string) (err error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a name of ours
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("keeping the database password: %w", err)
 	}
@@ -133,7 +133,7 @@ func (s *Server) writePassword(path string) (err error) {
 
 // syncDir makes renames in a directory survive a power failure.
 func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // a name of ours
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

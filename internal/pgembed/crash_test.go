@@ -145,8 +145,8 @@ func TestForeignPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t, identities()[0])
 	s := start(t, Config{DataDir: dir})
-	// Letting go of the lock makes the server somebody else's.
-	must(t, s.owner.release())
+	// Without the lock the server is somebody else's.
+	must(t, os.Remove(s.dir.ownerLock()))
 	pid := serverPID(t, dir)
 	err := refused(t, Config{DataDir: dir, patience: 200 * time.Millisecond})
 	if text := err.Error(); !strings.Contains(text, "process "+strconv.Itoa(pid)) || strings.Contains(text, "\n") {
@@ -155,7 +155,6 @@ func TestForeignPostgreSQL(t *testing.T) {
 	if serverPID(t, dir) != pid || query(t, s, "SELECT 1") != "1" {
 		t.Error("got the server disturbed")
 	}
-	s.owner = nil
 }
 
 // TestDebrisIsRemoved, when there is nothing to create as well.
@@ -170,6 +169,20 @@ func TestDebrisIsRemoved(t *testing.T) {
 	if debris, err := filepath.Glob(filepath.Join(s.dir.pg, debrisPattern)); err != nil || len(debris) > 0 {
 		t.Errorf("got %v, %v; want nothing left", debris, err)
 	}
+}
+
+// TestWrongPassword, as after restoring only half of a backup: the error says which file to remove, and that helps.
+func TestWrongPassword(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t, identities()[0])
+	s := start(t, Config{DataDir: dir})
+	stop(t, s)
+	must(t, os.WriteFile(s.dir.passwordFile(), []byte(newPassword()+"\n"), 0o600))
+	if got := refused(t, Config{DataDir: dir}).Error(); !strings.Contains(got, s.dir.passwordFile()) || strings.Contains(got, "\n") {
+		t.Errorf("got %q, want one line that names %s", got, s.dir.passwordFile())
+	}
+	must(t, os.Remove(s.dir.passwordFile()))
+	query(t, start(t, Config{DataDir: dir}), "SELECT 1")
 }
 
 // TestLostPassword: a cluster that was restored without its password file gets a new one.

@@ -148,7 +148,7 @@ func (id identity) account() account { return account{uid: id.uid, gid: id.gid} 
 // newDir makes a directory that belongs to id and that everybody may pass through, and returns a data directory to be made in it.
 func newDir(t *testing.T, id identity) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgembed-")
+	dir, err := os.MkdirTemp("", "pgembed-") //nolint:usetesting // nobody else passes through t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

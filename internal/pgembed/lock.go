@@ -33,7 +33,7 @@ func tryLock(path string, how int) (*fileLock, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	for {
-		err = syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a file descriptor fits an int
+		err = syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
@@ -48,13 +48,19 @@ func tryLock(path string, how int) (*fileLock, error) {
 	}
 }
 
-// sign writes our process ID into the file, for the messages of those who wait.
-func (l *fileLock) sign() error {
-	pid := strconv.Itoa(os.Getpid()) + "\n"
+// What the owner says about himself in the file.
+const (
+	ownerRuns  = ""
+	ownerStops = " stopping"
+)
+
+// sign writes our process ID and a state into the file, for those who wait.
+func (l *fileLock) sign(state string) error {
+	text := strconv.Itoa(os.Getpid()) + state + "\n"
 	if err := l.file.Truncate(0); err != nil {
 		return fmt.Errorf("signing the lock: %w", err)
 	}
-	if _, err := l.file.WriteAt([]byte(pid), 0); err != nil {
+	if _, err := l.file.WriteAt([]byte(text), 0); err != nil {
 		return fmt.Errorf("signing the lock: %w", err)
 	}
 	return nil
@@ -68,11 +74,13 @@ func (l *fileLock) release() error {
 	return l.file.Close()
 }
 
-// lockHolder names who signed the lock file: "process 4711", or "another process" while it is not signed yet.
-func lockHolder(path string) string {
-	text, err := os.ReadFile(path) //nolint:gosec // our own file
-	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
-		return "process " + pid
+// lockHolder names who signed the lock file, "process 4711", or "another process" while it is not signed yet; and whether he is
+// about to give it up.
+func lockHolder(path string) (name string, stops bool) {
+	text, err := os.ReadFile(path)
+	if err != nil || len(text) == 0 {
+		return "another process", false
 	}
-	return "another process"
+	pid, stops := strings.CutSuffix(strings.TrimSpace(string(text)), ownerStops)
+	return "process " + pid, stops
 }

@@ -66,20 +66,19 @@ func (p *logPump) run() {
 // take logs one line.
 func (p *logPump) take(line string) {
 	match := logLine.FindStringSubmatch(line)
-	text, attrs := strings.TrimSpace(line), []slog.Attr{}
+	text, process, pid := strings.TrimSpace(line), "", ""
 	if match != nil {
-		if p.judge(match[1], match[3]) {
+		process, pid = match[1], match[2]
+		if p.judge(process, match[3]) {
 			text = match[3] + ": " + match[4]
-		}
-		if match[1] != "" {
-			attrs = append(attrs, slog.String("process", match[1]), slog.String("pid", match[2]))
 		}
 	}
 	if p.withheld || text == "" {
 		return
 	}
 	p.keep(text)
-	p.logger.Load().LogAttrs(context.Background(), p.level, "PostgreSQL: "+text, attrs...)
+	p.logger.Load().LogAttrs(context.Background(), p.level, "PostgreSQL says",
+		slog.String("text", text), slog.String("process", process), slog.String("pid", pid))
 }
 
 // judge decides about a message by the kind of process and its severity. It reports false for a word that is no severity;

@@ -47,20 +47,20 @@ func TestLogLevels(t *testing.T) {
 		name, in, want string
 		serving        bool
 	}{
-		{"start-up", "postmaster[1] LOG:  starting PostgreSQL 15", "DEBUG PostgreSQL: LOG: starting PostgreSQL 15 process=postmaster pid=1", false},
-		{"crash while serving", "postmaster[1] LOG:  server process (PID 7) was terminated", "INFO PostgreSQL: LOG: server process (PID 7) was terminated process=postmaster pid=1", true},
-		{"background chatter", "checkpointer[2] LOG:  checkpoint starting", "DEBUG PostgreSQL: LOG: checkpoint starting process=checkpointer pid=2", true},
+		{"start-up", "postmaster[1] LOG:  starting PostgreSQL 15", "DEBUG PostgreSQL says text=LOG: starting PostgreSQL 15 process=postmaster pid=1", false},
+		{"crash while serving", "postmaster[1] LOG:  server process (PID 7) was terminated", "INFO PostgreSQL says text=LOG: server process (PID 7) was terminated process=postmaster pid=1", true},
+		{"background chatter", "checkpointer[2] LOG:  checkpoint starting", "DEBUG PostgreSQL says text=LOG: checkpoint starting process=checkpointer pid=2", true},
 		{"background error with detail", "autovacuum worker[3] ERROR:  broken index\nautovacuum worker[3] DETAIL:  page 7",
-			"WARN PostgreSQL: ERROR: broken index process=autovacuum worker pid=3\nWARN PostgreSQL: DETAIL: page 7 process=autovacuum worker pid=3", true},
-		{"before there is a prefix", "FATAL:  could not create shared memory", "ERROR PostgreSQL: FATAL: could not create shared memory", false},
-		{"panic", "checkpointer[2] PANIC:  could not fsync", "ERROR PostgreSQL: PANIC: could not fsync process=checkpointer pid=2", true},
+			"WARN PostgreSQL says text=ERROR: broken index process=autovacuum worker pid=3\nWARN PostgreSQL says text=DETAIL: page 7 process=autovacuum worker pid=3", true},
+		{"before there is a prefix", "FATAL:  could not create shared memory", "ERROR PostgreSQL says text=FATAL: could not create shared memory process= pid=", false},
+		{"panic", "checkpointer[2] PANIC:  could not fsync", "ERROR PostgreSQL says text=PANIC: could not fsync process=checkpointer pid=2", true},
 		{"session cut", "client backend[9] FATAL:  terminating connection due to administrator command",
-			"WARN PostgreSQL: FATAL: terminating connection due to administrator command process=client backend pid=9", true},
+			"WARN PostgreSQL says text=FATAL: terminating connection due to administrator command process=client backend pid=9", true},
 		{"session refused while starting", "client backend[9] FATAL:  the database system is starting up",
-			"DEBUG PostgreSQL: FATAL: the database system is starting up process=client backend pid=9", false},
+			"DEBUG PostgreSQL says text=FATAL: the database system is starting up process=client backend pid=9", false},
 		{"what a client caused", "client backend[9] ERROR:  invalid input syntax: \"SECRET\"\nclient backend[9] DETAIL:  Key (a)=(SECRET)\n\tSECRET more\nclient backend[9] STATEMENT:  SECRET", "", true},
-		{"after a client's", "client backend[9] ERROR:  SECRET\ncheckpointer[2] LOG:  fine", "DEBUG PostgreSQL: LOG: fine process=checkpointer pid=2", true},
-		{"no message at all", "Usage: postgres", "INFO PostgreSQL: Usage: postgres", false},
+		{"after a client's", "client backend[9] ERROR:  SECRET\ncheckpointer[2] LOG:  fine", "DEBUG PostgreSQL says text=LOG: fine process=checkpointer pid=2", true},
+		{"no message at all", "Usage: postgres", "INFO PostgreSQL says text=Usage: postgres process= pid=", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

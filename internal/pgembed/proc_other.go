@@ -24,7 +24,7 @@ func worksIn(pid int, dir string) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false
 	}
-	out, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number; ps ends by itself
+	out, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // ps ends by itself
 	return err != nil || strings.Contains(string(out), " -D "+dir+" ")
 }
 

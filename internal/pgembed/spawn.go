@@ -2,7 +2,6 @@ package pgembed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,7 +38,7 @@ func (sp *spawner) close() { close(sp.starts) }
 // command prepares a child that runs as the account, in a process group of its own so that a Ctrl-C on the terminal does not
 // stop the database before the gateway has drained, and that gets onDeath when we die.
 func (s *Server) command(onDeath syscall.Signal, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // the operator's PostgreSQL; how it ends is decided by those who wait for it
+	cmd := exec.Command(name, args...) //nolint:noctx // how it ends is decided by those who wait for it
 	cmd.Dir = s.dir.pg
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.account.credential()}
 	signalOnParentDeath(cmd.SysProcAttr, onDeath)
@@ -63,15 +62,19 @@ func (s *Server) runTool(ctx context.Context, stdin, name string, args ...string
 	if err := s.spawner.start(cmd); err != nil {
 		return "", err
 	}
-	waited := make(chan error, 1)
-	go func() { waited <- cmd.Wait() }()
+	var failure error
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		failure = cmd.Wait()
+	}()
 	select {
-	case err := <-waited:
-		return strings.TrimSpace(out.String()), explainTool(err, out.String())
+	case <-waited:
+		return strings.TrimSpace(out.String()), explainTool(failure, out.String())
 	case <-ctx.Done():
-		killErr := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group: initdb has children
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group: initdb has children; it may have ended by itself
 		<-waited
-		return "", errors.Join(ctx.Err(), killErr)
+		return "", ctx.Err()
 	}
 }
 

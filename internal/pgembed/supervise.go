@@ -157,6 +157,10 @@ func (s *Server) waitUntilReady(ctx context.Context, c *child) error {
 			return nil
 		}
 		if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+			if refused.Code == "28P01" {
+				return fmt.Errorf("%s does not hold the password of this cluster; restore the right one, or remove it to get a new one set: %w",
+					s.dir.passwordFile(), err)
+			}
 			if refused.Code != "57P03" {
 				return fmt.Errorf("connecting to PostgreSQL: %w", err)
 			}

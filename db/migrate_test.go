@@ -1,0 +1,138 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/dbtest"
+)
+
+// everything is what a schema consists of, as one text: tables, columns, constraints, indexes.
+const everything = `
+SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
+	SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS line FROM information_schema.columns WHERE table_schema = 'public'
+	UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+	UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+) AS lines`
+
+func TestMigrateEmpty(t *testing.T) {
+	t.Parallel()
+	store := open(t, dbtest.URL(t), db.Options{})
+	if got := one[string](t, store, everything); got != "" {
+		t.Fatalf("got %q in a new database, want nothing", got)
+	}
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	version, err := store.SchemaVersion(t.Context())
+	if err != nil || version < 1 {
+		t.Errorf("got schema version %d, %v; want at least 1", version, err)
+	}
+	schema := one[string](t, store, everything)
+	for _, table := range []string{"host.", "install_token.", "generation.", "audit_entry.", "admin_ca.", "seal_key."} {
+		if !strings.Contains(schema, table) {
+			t.Errorf("got no table %s", table)
+		}
+	}
+	id := one[string](t, store, "SELECT id::text FROM installation")
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Errorf("migrating again: %v", err)
+	}
+	if again := one[string](t, store, everything); again != schema {
+		t.Errorf("migrating again changed the schema from\n%s\nto\n%s", schema, again)
+	}
+	if again := one[string](t, store, "SELECT id::text FROM installation"); again != id {
+		t.Errorf("migrating again changed the installation's id from %s to %s", id, again)
+	}
+}
+
+func TestMigrateConcurrently(t *testing.T) {
+	t.Parallel()
+	url := dbtest.URL(t)
+	const migrators = 4
+	stores := make([]*db.Store, migrators)
+	for i := range stores {
+		stores[i] = open(t, url, db.Options{MaxConns: 1})
+	}
+	failures := make([]error, migrators)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i, store := range stores {
+		all.Go(func() {
+			<-start
+			failures[i] = store.Migrate(t.Context())
+		})
+	}
+	close(start)
+	all.Wait()
+	if err := errors.Join(failures...); err != nil {
+		t.Errorf("got %v, want every gateway to find the schema made", err)
+	}
+	if got := one[int](t, stores[0], "SELECT count(*)::int FROM account"); got != 1 {
+		t.Errorf("got %d accounts, want the one that a migration makes", got)
+	}
+}
+
+func TestMigrateRefusesNewer(t *testing.T) {
+	t.Parallel()
+	store := dbtest.New(t)
+	exec(t, store, "UPDATE schema_version SET version = version + 1")
+	exec(t, store, "DROP TABLE delivery") // which an older binary that went on would miss
+	before, version := one[string](t, store, everything), one[int](t, store, "SELECT version FROM schema_version")
+
+	err := store.Migrate(t.Context())
+	if !errors.Is(err, db.ErrNewer) {
+		t.Fatalf("got %v, want %v", err, db.ErrNewer)
+	}
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "run the newer cdxgate again") {
+		t.Errorf("got %q, want one line that says what to do", text)
+	}
+	if after := one[string](t, store, everything); after != before {
+		t.Errorf("the schema changed from\n%s\nto\n%s", before, after)
+	}
+	if after := one[int](t, store, "SELECT version FROM schema_version"); after != version {
+		t.Errorf("the version changed from %d to %d", version, after)
+	}
+}
+
+// A migration may wait for another gateway's longer than a statement may take, so it lifts the limit; it must not leave
+// the connection without one.
+func TestMigrateLeavesTheTimeLimits(t *testing.T) {
+	t.Parallel()
+	store := open(t, dbtest.URL(t), db.Options{MaxConns: 1})
+	limits := "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
+	before := one[string](t, store, limits)
+	if before != "15s 15s" {
+		t.Errorf("got limits %s, want 15s 15s", before)
+	}
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := one[string](t, store, limits); after != before {
+		t.Errorf("got limits %s after a migration, want %s", after, before)
+	}
+}
+
+func TestMigrateIsBoundedByItsContext(t *testing.T) {
+	t.Parallel()
+	store := open(t, dbtest.URL(t), db.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := store.Migrate(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Errorf("migrating after an attempt that was given up: %v", err)
+	}
+}
+
+func exec(t *testing.T, store *db.Store, statement string, args ...any) {
+	t.Helper()
+	if _, err := store.Pool().Exec(t.Context(), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
