@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -172,12 +174,18 @@ func (a *App) Validate() error {
 func (a *App) Start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.StartTimeout))
 	defer cancel()
+	// Caddy stops nothing before a start is over: who wants to end the process now must not wait for that.
+	ctx, ignore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer ignore()
 	progress := startProgress()
 	defer progress.stop()
 
 	config := a.config
 	config.Logger, config.Progress = a.logger, progress.say
 	core, err := a.core.open(ctx, config)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return fmt.Errorf("%w; that took longer than start_timeout (%s)", err, time.Duration(a.StartTimeout))
+	}
 	if err != nil {
 		return err
 	}

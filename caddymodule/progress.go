@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -29,11 +30,14 @@ func startProgress() *progress {
 	return p
 }
 
+// seconds is what some steps count by themselves.
+var seconds = regexp.MustCompile(` \(\d+ s\)$`)
+
 // say tells what is being waited for from now on.
 func (p *progress) say(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.what = what
+	p.what = seconds.ReplaceAllString(what, "")
 }
 
 // stop ends the lines; it may be called more than once.

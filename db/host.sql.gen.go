@@ -266,6 +266,24 @@ func (q *Queries) HostDelete(ctx context.Context, id int64) (string, error) {
 	return fqdn, err
 }
 
+const hostHold = `-- name: HostHold :execrows
+SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 FOR KEY SHARE
+`
+
+type HostHoldParams struct {
+	ID        int64
+	KeySHA256 []byte
+}
+
+// HostHold keeps the host and its API key as they are until the transaction ends. 0 rows: the host or this key is gone.
+func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (int64, error) {
+	result, err := q.db.Exec(ctx, hostHold, arg.ID, arg.KeySHA256)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const hostInsert = `-- name: HostInsert :one
 INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, $9::timestamptz)
@@ -434,20 +452,29 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 	return i, err
 }
 
-const hostSynced = `-- name: HostSynced :exec
-UPDATE host SET last_refresh = $1::text, auth_digest = $2 WHERE id = $3
+const hostSynced = `-- name: HostSynced :execrows
+UPDATE host SET last_refresh = $1::text, auth_digest = $2 WHERE id = $3 AND key_sha256 = $4
 `
 
 type HostSyncedParams struct {
 	LastRefresh string
 	AuthDigest  []byte
 	ID          int64
+	KeySHA256   []byte
 }
 
-// HostSynced records which generation the host is known to have.
-func (q *Queries) HostSynced(ctx context.Context, arg HostSyncedParams) error {
-	_, err := q.db.Exec(ctx, hostSynced, arg.LastRefresh, arg.AuthDigest, arg.ID)
-	return err
+// HostSynced records which generation the host is known to have. 0 rows: the host or this key is gone.
+func (q *Queries) HostSynced(ctx context.Context, arg HostSyncedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, hostSynced,
+		arg.LastRefresh,
+		arg.AuthDigest,
+		arg.ID,
+		arg.KeySHA256,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const hostTouch = `-- name: HostTouch :exec

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 // errOvertaken means that another store became canonical between our look and our write: look again.
@@ -23,7 +24,7 @@ const attempts = 16
 // Retrieve tells a host what to do with its file, and hands out the canonical one if the host's is older. A delivery is
 // in the database before this returns.
 //
-// Errors: ErrUnreadable.
+// Errors: ErrUnreadable; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
 func (s *Service) Retrieve(ctx context.Context, host *db.Host, from netip.Addr, held Held) (*Outcome, error) {
 	outcome := &Outcome{}
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
@@ -61,10 +62,17 @@ func (s *Service) Retrieve(ctx context.Context, host *db.Host, from netip.Addr, 
 // Store makes a host's upload the canonical credential if the store rule says so; see [DecideStore]. hint is the
 // canonical digest that the host last saw.
 //
-// Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended. On any error the canonical credential is
-// unchanged.
+// Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid when the host or its key is
+// gone since it was let in. On any error the canonical credential is unchanged.
 func (s *Service) Store(ctx context.Context, host *db.Host, from netip.Addr, upload *Document, hint Digest) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
+		held, err := q.HostHold(ctx, db.HostHoldParams{ID: host.ID, KeySHA256: host.KeySHA256})
+		switch {
+		case err != nil:
+			return fmt.Errorf("looking up %s: %w", host.FQDN, err)
+		case held == 0:
+			return fleet.ErrKeyInvalid
+		}
 		row, current, err := currentOf(ctx, q, host.AccountID)
 		if err != nil {
 			return err
@@ -224,11 +232,14 @@ func currentOf(ctx context.Context, q *db.Queries, accountID int64) (*db.Generat
 
 // synced records that a host has, or is just being given, a generation.
 func synced(ctx context.Context, q *db.Queries, host *db.Host, current Generation) error {
-	err := q.HostSynced(ctx, db.HostSyncedParams{
-		ID: host.ID, LastRefresh: current.LastRefresh, AuthDigest: current.Digest[:],
+	found, err := q.HostSynced(ctx, db.HostSyncedParams{
+		ID: host.ID, KeySHA256: host.KeySHA256, LastRefresh: current.LastRefresh, AuthDigest: current.Digest[:],
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("recording what %s has: %w", host.FQDN, err)
+	case found == 0:
+		return fleet.ErrKeyInvalid
 	}
 	return nil
 }

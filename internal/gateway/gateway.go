@@ -132,6 +132,7 @@ func embedded(
 // connect waits for a database that is not up yet, since machines and containers start in any order; one that answers
 // and refuses is an error at once.
 func connect(ctx context.Context, url string, cfg Config) (*db.Store, error) {
+	cfg.Progress("connecting to the database")
 	for {
 		store, err := db.Open(ctx, url, db.Options{MaxConns: cfg.MaxConns})
 		if err == nil {

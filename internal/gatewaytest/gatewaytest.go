@@ -1,0 +1,190 @@
+// Package gatewaytest runs a whole gateway inside a test: a database of its own, a keyring, and the surfaces for hosts
+// and admins behind real listeners. Only Caddy is missing; what Caddy knows, the client's address above all, a test says
+// with each request.
+//
+//	func TestMain(m *testing.M) { dbtest.Main(m) }
+//
+//	func TestRetrieve(t *testing.T) {
+//		t.Parallel()
+//		g := gatewaytest.New(t, gatewaytest.Options{})
+//		host := g.Register(t, "build7.example")
+//		answer := g.Do(t, gatewaytest.Request{Method: "POST", Path: "/auth", Key: host.Key.Reveal(), Body: …})
+//		…
+//	}
+package gatewaytest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/admin"
+	"github.com/cdxgate/cdxgate/internal/adminca"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/dbtest"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/hostapi"
+	"github.com/cdxgate/cdxgate/internal/release"
+)
+
+// PublicURL is what the gateway believes its hosts reach it by.
+const PublicURL = "https://codex.example"
+
+// Version is the gateway's.
+const Version = "1.2.3-test"
+
+// clientIPHeader carries Request.From. It stands in for Caddy: the gateway's own code reads no header to find out.
+const clientIPHeader = "Gatewaytest-Client-Ip"
+
+// Options of New. The zero value is a gateway with the system's clock and no builds of cdx.
+type Options struct {
+	Now     func() time.Time  // of fleet and credential. Default: time.Now
+	Clients map[string]string // builds of cdx :: platform → content
+}
+
+// Gateway is a running gateway. It ends with its test.
+type Gateway struct {
+	Core        *gateway.Core
+	Fleet       *fleet.Service
+	Credentials *credential.Service
+	Certs       *adminca.Service
+	Host        *hostapi.Surface
+	Admin       *admin.Surface
+	DataDir     string
+	ClientDir   string
+	Logs        *Logs // everything that was logged
+
+	hosts  *httptest.Server
+	admins *httptest.Server
+}
+
+// New starts a gateway.
+func New(t testing.TB, opts Options) *Gateway {
+	t.Helper()
+	g := &Gateway{DataDir: t.TempDir(), ClientDir: t.TempDir(), Logs: &Logs{}}
+	for platform, content := range opts.Clients {
+		if err := os.WriteFile(filepath.Join(g.ClientDir, "cdx-"+platform), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.open(t)
+	g.compose(opts)
+	g.listen(t)
+	return g
+}
+
+// open gives the gateway a database that is migrated already.
+func (g *Gateway) open(t testing.TB) {
+	t.Helper()
+	url := dbtest.New(t).Pool().Config().ConnString()
+	core, err := gateway.Open(t.Context(), gateway.Config{DataDir: g.DataDir, DatabaseURL: url, Logger: g.Logger()}, gateway.Server)
+	if err != nil {
+		t.Fatalf("gatewaytest: opening the gateway: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := core.Close(context.Background()); err != nil {
+			t.Errorf("gatewaytest: closing the gateway: %v", err)
+		}
+	})
+	g.Core = core
+}
+
+// compose builds on the open gateway what the app of a real one builds.
+func (g *Gateway) compose(opts Options) {
+	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, fleet.Config{PublicURL: PublicURL, Now: opts.Now})
+	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{Now: opts.Now})
+	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
+	g.Host = hostapi.New(hostapi.Config{
+		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
+		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
+	})
+	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Logger: g.Logger()})
+}
+
+func (g *Gateway) listen(t testing.TB) {
+	t.Helper()
+	g.hosts = httptest.NewServer(withClientIP(http.HandlerFunc(g.serveHosts)))
+	t.Cleanup(g.hosts.Close)
+	g.admins = httptest.NewUnstartedServer(withClientIP(g.Admin))
+	g.admins.TLS = g.adminTLS()
+	// What the TLS layer has to say about a caller it refuses is no concern of a test's output.
+	g.admins.Config.ErrorLog = slog.NewLogLogger(g.Logger().Handler(), slog.LevelDebug)
+	g.admins.StartTLS()
+	t.Cleanup(g.admins.Close)
+}
+
+// serveHosts is the site for hosts: three tables, then the fallback.
+func (g *Gateway) serveHosts(w http.ResponseWriter, r *http.Request) {
+	for _, table := range []*call.Table{g.Host.Auth, g.Host.Installer, g.Host.Versions} {
+		if table.TryServe(w, r) {
+			return
+		}
+	}
+	call.NewTable(g.Logger()).ServeHTTP(w, r)
+}
+
+func withClientIP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addr, _ := netip.ParseAddr(r.Header.Get(clientIPHeader)) // the zero address: unknown
+		r.Header.Del(clientIPHeader)
+		next.ServeHTTP(w, r.WithContext(call.WithClientIP(r.Context(), addr)))
+	})
+}
+
+// Logger logs to g.Logs, every level.
+func (g *Gateway) Logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(g.Logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Operator is who acts when a test acts by itself.
+var Operator = audit.Actor{Kind: audit.KindOperator, Name: "gatewaytest"}
+
+// Register makes a host with a pending install token; on an existing name, with a new key.
+func (g *Gateway) Register(t testing.TB, fqdn string) *fleet.Enrolment {
+	t.Helper()
+	e, err := g.Fleet.Register(t.Context(), fleet.Registration{FQDN: fqdn, Rekey: true}, Operator)
+	if err != nil {
+		t.Fatalf("gatewaytest: registering %s: %v", fqdn, err)
+	}
+	return e
+}
+
+// Upload makes file the fleet's login.
+func (g *Gateway) Upload(t testing.TB, file []byte) *credential.Outcome {
+	t.Helper()
+	account, err := g.Core.DB.AccountByName(t.Context(), "default")
+	if err != nil {
+		t.Fatalf("gatewaytest: looking up the account: %v", err)
+	}
+	outcome, err := g.Credentials.Upload(t.Context(), account.ID, file, Operator)
+	if err != nil {
+		t.Fatalf("gatewaytest: uploading a login: %v", err)
+	}
+	return outcome
+}
+
+// Exec runs a statement, for what no call of the gateway does.
+func (g *Gateway) Exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	if _, err := g.Core.DB.Pool().Exec(t.Context(), statement, args...); err != nil {
+		t.Fatalf("gatewaytest: %s: %v", statement, err)
+	}
+}
+
+// Int asks the database for one number.
+func (g *Gateway) Int(t testing.TB, query string, args ...any) (n int64) {
+	t.Helper()
+	if err := g.Core.DB.Pool().QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("gatewaytest: %s: %v", query, err)
+	}
+	return n
+}
