@@ -172,6 +172,14 @@ func addVerbs(parent *cobra.Command, example string, verbs []verb) {
 		}
 		parent.AddCommand(cmd)
 	}
+	parent.Run = func(cmd *cobra.Command, args []string) {
+		if len(args) == 0 {
+			_ = cmd.Help()
+			return
+		}
+		_, _ = fmt.Fprintf(os.Stderr, "cdxgate: there is no %q under %s\n%s", args[0], cmd.CommandPath(), cmd.UsageString())
+		exit(exitUsage)
+	}
 	parent.Example = "  cdxgate " + example
 	parent.Long = parent.Short + ".\n" + consoleHelp
 }
@@ -184,6 +192,11 @@ func arguments(n int) string {
 }
 
 func configFlags(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		_, _ = fmt.Fprintf(os.Stderr, "cdxgate: %v\nUsage: %s\n", err, cmd.UseLine())
+		exit(exitUsage)
+		return err
+	})
 	cmd.Flags().StringP("config", "c", "./Caddyfile", "configuration file")
 	cmd.Flags().StringP("adapter", "a", "", "adapter of a configuration that is no Caddyfile")
 	cmd.Flags().StringP("output", "o", "text", "text or json")
@@ -232,7 +245,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case e.Kind == errs.Invalid, e.Kind == errs.Malformed, e.Kind == errs.TooLarge:
 		return exitInvalid
-	case e.Kind == errs.NotFound:
+	case e.Kind == errs.NotFound, errors.Is(err, os.ErrNotExist):
 		return exitNotFound
 	case e.Kind == errs.Conflict:
 		return exitExists

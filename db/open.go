@@ -134,7 +134,7 @@ func IsUnavailable(err error) bool {
 		return strings.HasPrefix(refused.Code, "08") || strings.HasPrefix(refused.Code, "57P") ||
 			strings.HasPrefix(refused.Code, "53") || slices.Contains([]string{"57014", "25P03", "25006"}, refused.Code)
 	}
-	var netErr net.Error
+	var netErr *net.OpError // not net.Error, which every errno of the system is too
 	var connectErr *pgconn.ConnectError
 	return errors.As(err, &netErr) || errors.As(err, &connectErr) || pgconn.Timeout(err) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||

@@ -198,4 +198,3 @@ func TestServerComesAndGoesWhileVerbsRun(t *testing.T) {
 	}
 	t.Logf("exit codes: %v", codes)
 }
-

@@ -72,7 +72,10 @@ func TestAnswers(t *testing.T) {
 			200, `{"status":"ok","data":{"a":"<&>\u2028"}}`, "",
 		},
 		"written by itself": {
-			func(w http.ResponseWriter, _ *Request) (any, error) { _, err := w.Write([]byte("#!/bin/sh")); return nil, err },
+			func(w http.ResponseWriter, _ *Request) (any, error) {
+				_, err := w.Write([]byte("#!/bin/sh"))
+				return nil, err
+			},
 			200, `#!/bin/sh`, "",
 		},
 		"a refusal": {
