@@ -245,7 +245,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case e.Kind == errs.Invalid, e.Kind == errs.Malformed, e.Kind == errs.TooLarge:
 		return exitInvalid
-	case e.Kind == errs.NotFound, errors.Is(err, os.ErrNotExist):
+	case e.Kind == errs.NotFound:
 		return exitNotFound
 	case e.Kind == errs.Conflict:
 		return exitExists
@@ -253,6 +253,8 @@ func exitCode(err error) int {
 		return exitRefused
 	case e.Kind == errs.Unavailable, db.IsUnavailable(err):
 		return exitUnavailable
+	case errors.Is(err, os.ErrNotExist):
+		return exitNotFound
 	}
 	return exitFault
 }

@@ -25,7 +25,7 @@ var postgreses = caddy.NewUsagePool()
 // Bounds on how long a gateway that nobody wants any more waits for the requests in flight.
 const (
 	drainOnReload = 30 * time.Second
-	drainOnExit   = 10 * time.Second
+	drainOnExit   = time.Second // Caddy has waited its grace period already
 	closeTimeout  = 20 * time.Second
 )
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -53,8 +54,11 @@ func (h *HostKey) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	leave := open.core.enter()
-	defer leave()
 	host, account, err := open.host.Identify(r, call.ClientIP(r.Context()), fleet.AuthenticateOptions{})
+	if err == nil && !fleet.WindowOpen(host, time.Now()) {
+		err = fleet.ErrWindowClosed
+	}
+	leave() // whatever stands behind takes its own time and needs nothing of ours
 	if err != nil {
 		call.Refuse(w, r, h.logger, "cdxgate_host_key", err)
 		return nil

@@ -108,10 +108,12 @@ func (s *Store) WithTx(ctx context.Context, fn func(q *Queries) error) error {
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
-	// Rolling back on a cancelled context would cost the pool its connection.
-	rollbackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
-	defer cancel()
-	defer func() { _ = tx.Rollback(rollbackCtx) }()
+	defer func() {
+		// Rolling back on a cancelled context would cost the pool its connection.
+		rollbackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+		defer cancel()
+		_ = tx.Rollback(rollbackCtx)
+	}()
 
 	if err := fn(s.Queries.WithTx(tx)); err != nil {
 		return err

@@ -140,6 +140,14 @@ func TestAdminDoor(t *testing.T) {
 		t.Errorf("on the hosts' site: got %s, want 404", got)
 	}
 
+	// The door is chosen by the name in the TLS handshake: another name there must not lead around it.
+	for _, name := range []string{"", "elsewhere.example"} {
+		around := client(&tls.Config{InsecureSkipVerify: true, ServerName: name, MinVersion: tls.VersionTLS12})
+		if got, err := g.knock(around, append(claims, "Host: localhost")...); err == nil && got.status < 400 {
+			t.Errorf("with the name %q in the handshake: got %s, want a refusal", name, got)
+		}
+	}
+
 	// Revocation counts on connections that are open already.
 	open := g.adminClient(valid)
 	open.Transport.(*http.Transport).DisableKeepAlives = false
@@ -161,14 +169,26 @@ func TestStartLearnsTheAuthority(t *testing.T) {
 	t.Parallel()
 	g := start(t, options{})
 	valid := g.addCert("ops@laptop")
-	g.stop()
-	if err := os.Remove(filepath.Join(g.data, "admin/ca.pem")); err != nil {
-		t.Fatal(err)
+	foreignCA, foreignKey := foreignAuthority(t)
+	stale := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: foreignCA.Raw})
+	path := filepath.Join(g.data, "admin/ca.pem")
+	for name, lose := range map[string]func() error{
+		"lost":  func() error { return os.Remove(path) },
+		"stale": func() error { return os.WriteFile(path, stale, 0o600) },
+	} {
+		g.stop()
+		if err := lose(); err != nil {
+			t.Fatal(err)
+		}
+		g.run()
+		g.waitReady()
+		g.eventually(callDeadline, "the certificate is accepted after ca.pem was "+name, func() bool {
+			got, err := g.knock(g.adminClient(valid))
+			return err == nil && got.status == http.StatusOK
+		})
+		impostor := leaf(t, foreignCA, foreignKey, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour))
+		if got, err := g.knock(g.adminClient(impostor)); err == nil && got.status != http.StatusForbidden {
+			t.Errorf("after ca.pem was %s, its authority's certificate came in: %s", name, got)
+		}
 	}
-	g.run()
-	g.waitReady()
-	g.eventually(callDeadline, "the certificate is accepted", func() bool {
-		got, err := g.knock(g.adminClient(valid))
-		return err == nil && got.status == http.StatusOK
-	})
 }

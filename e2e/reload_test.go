@@ -155,7 +155,8 @@ func TestRequestInFlightSurvivesReloads(t *testing.T) {
 			t.Fatalf("after a reload with %s: %v", option, err)
 		}
 		text, err := io.ReadAll(response.Body)
-		if err != nil || response.StatusCode != 200 {
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
 			t.Errorf("after a reload with %s: got %d %s %v, want 200", option, response.StatusCode, text, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,12 +52,12 @@ func theCodex(t *testing.T) string {
 	if codex == "" {
 		t.Fatal("CDXGATE_TEST_CODEX does not name the Codex CLI; make test-blackbox sets it")
 	}
-	real, err := filepath.EvalSymlinks(codex)
+	script, err := filepath.EvalSymlinks(codex)
 	if err != nil {
 		t.Fatalf("the Codex CLI: %v", err)
 	}
 	// The package, from .../node_modules/@openai/codex/bin/codex.js: the place it was installed to may be root's alone.
-	modules := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(real))))
+	modules := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(script))))
 	dir := tempDir(t, identity{})
 	for _, line := range []string{
 		fmt.Sprintf("cp -al %q %q || cp -a %q %q", modules, filepath.Join(dir, "modules"), modules, filepath.Join(dir, "modules")),
@@ -68,6 +69,22 @@ func theCodex(t *testing.T) string {
 		}
 	}
 	return filepath.Join(dir, "bin")
+}
+
+// codexVersion is what the package says that it is.
+func codexVersion(t *testing.T, codexDir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(codexDir, "../modules/@openai/codex/package.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil || manifest.Version == "" {
+		t.Fatalf("the package of the Codex CLI names no version (%v)", err)
+	}
+	return manifest.Version
 }
 
 // The story of the README, word for word, with the real Codex CLI.
@@ -95,7 +112,7 @@ func TestStory(t *testing.T) {
 	if r := m.sh("cdx login status"); r.code != 0 || !strings.Contains(r.out+r.err, "Logged in using ChatGPT") {
 		t.Errorf("cdx login status: exit %d, want “Logged in using ChatGPT”\n%s%s", r.code, r.out, r.err)
 	}
-	if r := m.sh("cdx --version"); r.code != 0 || !strings.HasPrefix(r.out, "codex-cli ") {
+	if r := m.sh("cdx --version"); r.code != 0 || !strings.HasPrefix(r.out, "codex-cli "+codexVersion(t, codexDir)) {
 		t.Errorf("cdx --version: exit %d, out %q, want Codex's own answer", r.code, r.out)
 	}
 	for _, name := range []string{".codex/auth.json", ".config/cdx/host.json"} {

@@ -54,6 +54,13 @@ var statuses = map[errs.Kind]int{
 // retryAfter is the advice given with 503, in seconds: long enough to help, short enough to follow.
 const retryAfter = time.Second
 
+// Bounds on one call: on reading what the caller sends, and on all that happens then. A database that neither answers
+// nor refuses must not pile up calls.
+const (
+	bodyTimeout = 20 * time.Second
+	callTimeout = 20 * time.Second
+)
+
 // Request is a call whose body was read and checked.
 type Request struct {
 	*http.Request
@@ -115,6 +122,9 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 	if err := r.readBody(w); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	defer cancel()
+	r.Request = r.WithContext(ctx)
 	return serve(w, r)
 }
 
@@ -123,6 +133,11 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 func (r *Request) readBody(w http.ResponseWriter) error {
 	if r.Request.Body == nil || r.ContentLength == 0 {
 		return nil
+	}
+	// A writer without deadlines, as in tests, is somebody else's to bound.
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Request.Body, api.MaxBodyBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -165,7 +180,10 @@ func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string
 	}
 	status := statuses[e.Kind]
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	switch {
+	case errors.Is(err, context.Canceled): // the caller is gone
+		level = slog.LevelDebug
+	case status >= http.StatusInternalServerError && !errors.Is(err, ErrStarting):
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{

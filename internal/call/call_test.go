@@ -132,7 +132,7 @@ func TestAnswers(t *testing.T) {
 func TestAbortGoesThrough(t *testing.T) {
 	t.Parallel()
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
+		if p, _ := recover().(error); !errors.Is(p, http.ErrAbortHandler) {
 			t.Errorf("got panic %v, want %v", p, http.ErrAbortHandler)
 		}
 	}()

@@ -110,7 +110,16 @@ func (s *session) replace(served login) error {
 		}
 		s.notice("login", "the file on disk was no login ("+now.broken.Error()+"); it is kept as "+display(bad))
 	}
-	if err := writeFile(path, served.raw); err != nil {
+	err = writeFileIf(path, served.raw, func() error {
+		if now, err = readLogin(path); err == nil && !now.same(s.login) {
+			return errChanged
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errChanged):
+		return errChanged
+	case err != nil:
 		return cannotWrite(err)
 	}
 	s.login = served

@@ -20,11 +20,24 @@ const staleTempAge = 10 * time.Minute
 // a temporary file in the same directory, flushed, renamed. The file gets mode 0600; missing directories get 0700.
 // A symbolic link stays one: what it points to is replaced. The owner stays the same, also in a run as root.
 func writeFile(path string, data []byte) error {
+	return writeFileIf(path, data, func() error { return nil })
+}
+
+// writeFileIf is writeFile that asks, when all is flushed and only the rename is left, whether it still may: flushing
+// takes long enough for Codex to renew the login meanwhile. An error of stillWanted is returned as it is.
+func writeFileIf(path string, data []byte, stillWanted func() error) error {
 	pending, err := prepareFile(path)
 	if err != nil {
 		return err
 	}
-	return pending.commit(data)
+	if err := pending.fill(data); err != nil {
+		return fmt.Errorf("writing %s: %w", pending.target, errors.Join(err, pending.discard()))
+	}
+	if err := stillWanted(); err != nil {
+		_ = os.Remove(pending.file.Name())
+		return err
+	}
+	return pending.place()
 }
 
 // pendingFile is an opened temporary file next to the one it will replace.
@@ -87,6 +100,11 @@ func (p *pendingFile) commit(data []byte) error {
 	if err := p.fill(data); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, p.discard()))
 	}
+	return p.place()
+}
+
+// place puts the filled file where it belongs.
+func (p *pendingFile) place() error {
 	if err := os.Rename(p.file.Name(), p.target); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, os.Remove(p.file.Name())))
 	}

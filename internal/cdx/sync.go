@@ -47,9 +47,9 @@ func (a *app) newSession(config *Config, codex string) *session {
 //
 // Errors: *refusal: Codex must not start. The login on disk is untouched then.
 func (s *session) pull(ctx context.Context) error {
-	return s.locked(ctx, func(ctx context.Context) error {
+	return s.orOffline(s.locked(ctx, func(ctx context.Context) error {
 		return s.settle(ctx, s.retrieve)
-	})
+	}))
 }
 
 // push sends the login up if it is not the one that before was, which means that Codex renewed it.
@@ -60,7 +60,7 @@ func (s *session) push(ctx context.Context, before login) error {
 		return nil // the usual end of a run: no lock, no request
 	}
 	s.result = resultKept
-	return s.locked(ctx, func(ctx context.Context) error {
+	return s.orOffline(s.locked(ctx, func(ctx context.Context) error {
 		first := true
 		return s.settle(ctx, func(ctx context.Context) (*authAnswer, error) {
 			if !s.login.exists() || s.login.digest() == before.digest() {
@@ -72,7 +72,7 @@ func (s *session) push(ctx context.Context, before login) error {
 			}
 			return s.retrieve(ctx)
 		})
-	})
+	}))
 }
 
 // retrieve asks the gateway what it thinks of the login on disk.
@@ -83,17 +83,22 @@ func (s *session) retrieve(ctx context.Context) (*authAnswer, error) {
 	})
 }
 
+// orOffline lets an exchange that another cdx stood in the way of count as one that the gateway did not answer.
+func (s *session) orOffline(err error) error {
+	if !errors.Is(err, errBusy) {
+		return err
+	}
+	if s.login, err = readLogin(s.home.authPath()); err != nil {
+		return cannotWrite(err)
+	}
+	return s.goOffline(&failure{err: errBusy}, standsLimited)
+}
+
 // locked runs one exchange as the only cdx of the home, within syncTimeout.
 func (s *session) locked(ctx context.Context, exchange func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
-	if errors.Is(err, errBusy) {
-		if s.login, err = readLogin(s.home.authPath()); err != nil {
-			return cannotWrite(err)
-		}
-		return s.goOffline(&failure{err: errBusy}, standsLimited)
-	}
 	if err != nil {
 		return err
 	}

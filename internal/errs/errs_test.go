@@ -49,7 +49,7 @@ func TestCopiesLeaveTheSentinelAlone(t *testing.T) {
 	if len(first.Details) != 1 || len(second.Details) != 2 || first.Cause != nil || second.Cause != nil {
 		t.Errorf("got %v and %v, want one detail and two, and no cause", first.Details, second.Details)
 	}
-	if caused.Unwrap() != errCause || caused.Details["jar"] != "plum" {
+	if !errors.Is(caused.Unwrap(), errCause) || caused.Details["jar"] != "plum" {
 		t.Errorf("got cause %v and details %v", caused.Unwrap(), caused.Details)
 	}
 }
@@ -63,7 +63,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("got %s %s, want what was wrapped", got.Kind, got.Code)
 	}
 	got := errs.Of(errCause)
-	if got.Kind != errs.Internal || got.Code != "internal" || got.Message != "Unexpected error" || got.Cause != errCause {
+	if got.Kind != errs.Internal || got.Code != "internal" || got.Message != "Unexpected error" || !errors.Is(got.Cause, errCause) {
 		t.Errorf("got %+v for an error that nobody classified, want a fault of ours that says nothing", got)
 	}
 }

@@ -28,6 +28,11 @@ type Contact struct {
 	WrapperVersion string
 }
 
+// WindowOpen reports whether a host may call now: a secure one always, an insecure one inside its window.
+func WindowOpen(host *db.Host, now time.Time) bool {
+	return host.Secure || (host.InsecureUntil != nil && !host.InsecureUntil.Before(now))
+}
+
 // RecordContact counts a call for the credential and decides whether an insecure host may make it now. The returned
 // host is as it is after the call.
 //

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -166,9 +167,7 @@ func send(t testing.TB, client *http.Client, base string, r Request) *Answer {
 	if r.Key != "" {
 		request.Header.Set(api.HeaderAPIKey, r.Key)
 	}
-	for name, values := range r.Header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, r.Header)
 	from := r.From
 	if from == "" {
 		from = DefaultFrom

@@ -3,133 +3,209 @@ package hostapi_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/release"
 )
 
-// Whatever the state of a token: 200 and a script, since the printed command is curl -f. Looking changes nothing.
+// Whatever became of a token, looking answers 200, says so, and changes nothing; only POST spends it.
 func TestInstallerStates(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.New(t, gatewaytest.Options{Clients: map[string]string{"linux-amd64": "a build"}})
-	ready, used := g.Register(t, "ready.example"), g.Register(t, "used.example")
-	expired, replaced := g.Register(t, "expired.example"), g.Register(t, "replaced.example")
-	g.Do(t, gatewaytest.Request{Path: api.PathInstall + used.Token.Reveal(), Body: "{}"})
-	g.Exec(t, "UPDATE install_token SET expires_at = now() - interval '1 second' WHERE host_id = $1", expired.Host.ID)
+	claim := func(token string) *gatewaytest.Answer {
+		return g.Do(t, gatewaytest.Request{Method: http.MethodPost, Path: api.PathInstall + token})
+	}
+	ready, used, expired := g.Register(t, "ready.example"), g.Register(t, "used.example"), g.Register(t, "expired.example")
+	replaced := g.Register(t, "replaced.example")
 	g.Register(t, "replaced.example")
+	if a := claim(used.Token.Reveal()); a.Status != http.StatusOK {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	g.Exec(t, "UPDATE install_token SET expires_at = now() - interval '1 minute' WHERE host_id = $1", expired.Host.ID)
 
-	for name, c := range map[string]struct{ token, state, says string }{
-		"ready":    {ready.Token.Reveal(), api.InstallReady, "ready.example"},
-		"shouted":  {strings.ToUpper(ready.Token.Reveal()), api.InstallReady, "ready.example"},
-		"used":     {used.Token.Reveal(), api.InstallUsed, "was used on"},
-		"expired":  {expired.Token.Reveal(), api.InstallExpired, "expired on"},
-		"replaced": {replaced.Token.Reveal(), api.InstallExpired, "replaced by a newer one"},
-		"unknown":  {"00000000-0000-4000-8000-000000000000", api.InstallUnknown, "not known here"},
+	const state = "SELECT hashtext(string_agg(install_token::text, ' ' ORDER BY id))::bigint + (SELECT count(*) FROM audit_entry) FROM install_token"
+	before := g.Int(t, state)
+	for name, c := range map[string]struct {
+		token, state  string
+		status        int
+		code, message string // of the claim
+	}{
+		"ready":       {ready.Token.Reveal(), "ready", 200, "", ""},
+		"in capitals": {strings.ToUpper(ready.Token.Reveal()), "ready", 0, "", ""},
+		"used":        {used.Token.Reveal(), "used", 410, "install_token_used", "Install token already used"},
+		"expired":     {expired.Token.Reveal(), "expired", 410, "install_token_expired", "Install token expired"},
+		"replaced":    {replaced.Token.Reveal(), "expired", 410, "install_token_expired", "Install token expired"},
+		"unknown":     {"0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e", "unknown", 404, "install_token_unknown", "Install token not found"},
 	} {
-		for range 10 {
-			got := g.Do(t, gatewaytest.Request{Path: api.PathInstall + c.token})
-			if got.Status != http.StatusOK || got.Header.Get(api.HeaderInstallerStatus) != c.state ||
-				!strings.HasPrefix(got.Header.Get("Content-Type"), "text/x-shellscript") || !strings.Contains(string(got.Body), c.says) {
-				t.Fatalf("%s: got %d, %s, want 200 and %s\n%s", name, got.Status, got.Header.Get(api.HeaderInstallerStatus), c.state, got.Body)
+		for range 50 {
+			a := g.Do(t, gatewaytest.Request{Path: api.PathInstall + c.token})
+			h := a.Header
+			if a.Status != 200 || h.Get("X-Installer-Status") != c.state || h.Get("Content-Type") != "text/x-shellscript; charset=utf-8" {
+				t.Fatalf("%s: got %d, %v", name, a.Status, h)
 			}
-			if c.state != api.InstallReady && !strings.Contains(string(got.Body), "exit 1") {
-				t.Fatalf("%s: the script does not fail:\n%s", name, got.Body)
+			if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store, must-revalidate" || len(h.Get("X-Request-Id")) != 36 {
+				t.Fatalf("%s: got headers %v", name, h)
 			}
+			if _, err := time.Parse(api.TimeFormat, h.Get("X-Installer-Expires-At")); (err == nil) != (c.state != "unknown") {
+				t.Fatalf("%s: got expiry %q", name, h.Get("X-Installer-Expires-At"))
+			}
+			script := string(a.Body)
 			for _, e := range []string{ready.Key.Reveal(), used.Key.Reveal(), expired.Key.Reveal(), replaced.Key.Reveal()} {
-				if strings.Contains(string(got.Body), e) {
+				if strings.Contains(script, e) {
 					t.Fatalf("%s: the script holds an API key", name)
 				}
 			}
+			if c.state == "ready" != strings.Contains(script, ready.Token.Reveal()) || c.state == "ready" == strings.HasSuffix(script, "exit 1\n") {
+				t.Fatalf("%s: got script %s", name, script)
+			}
+		}
+		head := g.Do(t, gatewaytest.Request{Method: http.MethodHead, Path: api.PathInstall + c.token})
+		if head.Status != 200 || head.Header.Get("X-Installer-Status") != c.state || len(head.Body) > 0 {
+			t.Errorf("%s: HEAD got %d %v", name, head.Status, head.Header)
 		}
 	}
-	if got := g.Do(t, gatewaytest.Request{Path: api.PathInstall + ready.Token.Reveal(), Body: "{}"}); got.Status != http.StatusOK {
-		t.Errorf("after looking: got %s, want the claim to work", got.Body)
+	if after := g.Int(t, state); after != before {
+		t.Error("looking changed something")
 	}
-	for _, odd := range []string{"x", "not-a-token-but-36-characters-long-xx", ready.Token.Reveal() + "0"} {
-		g.Do(t, gatewaytest.Request{Path: api.PathInstall + odd}).Refused(t, 404, "route_not_found", "Route not found")
-		g.Do(t, gatewaytest.Request{Path: api.PathInstall + odd, Body: "{}"}).Refused(t, 404, "route_not_found", "Route not found")
+	for _, c := range []struct {
+		token, code, message string
+		status               int
+	}{
+		{used.Token.Reveal(), "install_token_used", "Install token already used", 410},
+		{expired.Token.Reveal(), "install_token_expired", "Install token expired", 410},
+		{replaced.Token.Reveal(), "install_token_expired", "Install token expired", 410},
+		{"0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e", "install_token_unknown", "Install token not found", 404},
+	} {
+		claim(c.token).Refused(t, c.status, c.code, c.message)
+	}
+}
+
+func TestWhatIsNoTokenIsNoRoute(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	for _, path := range []string{
+		"/install", "/install/", "/install/bin", "/install/x", "/install/0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8", "/install/0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e0",
+		"/install/0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8g", "/install/0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8%0a", "/install/..%2f..%2fetc%2fpasswd", "/install/a/b",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			g.Do(t, gatewaytest.Request{Method: method, Path: path}).Refused(t, 404, "route_not_found", "Route not found")
+		}
 	}
 }
 
 func TestClaim(t *testing.T) {
 	t.Parallel()
-	g := gatewaytest.New(t, gatewaytest.Options{})
-	host := g.Register(t, "build7.example")
+	g, host := begin(t, nil)
 	path := api.PathInstall + host.Token.Reveal()
-
-	g.Do(t, gatewaytest.Request{Path: path, Body: "{"}).Refused(t, 400, "invalid_json", "Invalid JSON payload")
 	g.Do(t, gatewaytest.Request{Path: path, Body: `{"platform":5}`}).Invalid(t, "platform", "platform must be a JSON string")
-	got := g.Do(t, gatewaytest.Request{Path: path, Body: api.EnrolRequest{Platform: "linux-amd64", WrapperVersion: "1.0.0"}})
-	var answer api.EnrolResponse
-	got.Decode(t, &answer)
-	want := api.EnrolResponse{
-		BaseURL: gatewaytest.PublicURL, APIKey: host.Key.Reveal(), FQDN: "build7.example",
-		InstallationID: g.Core.InstallationID.String(), Secure: true,
-	}
-	if answer != want {
-		t.Errorf("got %+v, want %+v", answer, want)
-	}
-	g.Do(t, gatewaytest.Request{Path: path, Body: "{}"}).Refused(t, 410, "install_token_used", "Install token already used")
+	g.Do(t, gatewaytest.Request{Path: path, Body: `{`}).Refused(t, 400, "invalid_json", "Invalid JSON payload")
+	g.Do(t, gatewaytest.Request{Method: http.MethodPut, Path: path}).Refused(t, 405, "method_not_allowed", "Method not allowed")
 
-	g.Register(t, "build7.example")
-	again := g.Register(t, "build7.example")
-	g.Exec(t, "UPDATE install_token SET expires_at = now() WHERE token_prefix = $1", again.Token.Prefix())
-	g.Do(t, gatewaytest.Request{Path: api.PathInstall + again.Token.Reveal(), Body: "{}"}).
-		Refused(t, 410, "install_token_expired", "Install token expired")
-	g.Do(t, gatewaytest.Request{Path: api.PathInstall + "00000000-0000-4000-8000-000000000000", Body: "{}"}).
-		Refused(t, 404, "install_token_unknown", "Install token not found")
-}
-
-func TestOfAHundredClaimsOneWins(t *testing.T) {
-	t.Parallel()
-	g := gatewaytest.New(t, gatewaytest.Options{})
-	host := g.Register(t, "build7.example")
-	var won, gone atomic.Int32
-	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			switch got := g.Do(t, gatewaytest.Request{Path: api.PathInstall + host.Token.Reveal(), Body: "{}"}); got.Status {
-			case http.StatusOK:
-				won.Add(1)
-			case http.StatusGone:
-				gone.Add(1)
-			default:
-				t.Errorf("got %d %s, want 200 or 410", got.Status, got.Body)
-			}
+	const claims = 100
+	answers := make([]*gatewaytest.Answer, claims)
+	begin := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() {
+			<-begin
+			answers[i] = g.Do(t, gatewaytest.Request{Path: path, From: fmt.Sprintf("203.0.113.%d", i), Body: api.EnrolRequest{Platform: "linux-amd64"}})
 		})
 	}
-	wg.Wait()
-	if won.Load() != 1 || gone.Load() != 99 {
-		t.Errorf("got %d winners and %d refusals, want 1 and 99", won.Load(), gone.Load())
+	close(begin)
+	all.Wait()
+	won := 0
+	for _, a := range answers {
+		if a.Status != http.StatusOK {
+			a.Refused(t, 410, "install_token_used", "Install token already used")
+			continue
+		}
+		won++
+		want := fmt.Sprintf(`{"base_url":"%s","api_key":"%s","fqdn":"build7.example","installation_id":"%s","secure":true}`,
+			gatewaytest.PublicURL, host.Key.Reveal(), g.Core.InstallationID)
+		if got := string(a.Envelope.Data); got != want || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("got %s, %v\nwant %s", got, a.Header, want)
+		}
 	}
-	if left := g.Int(t, "SELECT count(*) FROM install_token WHERE key_sealed IS NOT NULL"); left != 0 {
-		t.Errorf("got %d sealed keys after the claim, want none", left)
+	if won != 1 {
+		t.Errorf("got %d winners, want 1", won)
 	}
-	if entries := g.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'install.token.consume'"); entries != 1 {
-		t.Errorf("got %d audit entries, want 1", entries)
+	if a := g.Retrieve(t, host.Key.Reveal(), noDigest, "2026-01-01T00:00:00Z"); a.Status != http.StatusOK {
+		t.Errorf("got %d %s with the claimed key", a.Status, a.Body)
 	}
 }
 
 func TestClientDownload(t *testing.T) {
 	t.Parallel()
-	g := gatewaytest.New(t, gatewaytest.Options{Clients: map[string]string{"linux-amd64": "the build"}})
-	got := g.Do(t, gatewaytest.Request{Path: api.PathClient + "cdx-linux-amd64"})
-	sum := sha256.Sum256([]byte("the build"))
-	if string(got.Body) != "the build" || got.Header.Get(api.HeaderSHA256) != hex.EncodeToString(sum[:]) {
-		t.Errorf("got %q with %s, want the build and its hash", got.Body, got.Header.Get(api.HeaderSHA256))
+	const build = "\x7fELF a build\n\x00"
+	sum := sha256.Sum256([]byte(build))
+	hash := hex.EncodeToString(sum[:])
+	g := gatewaytest.New(t, gatewaytest.Options{Clients: map[string]string{"linux-amd64": build, "plan9-mips": "not a platform of ours"}})
+	get := func(name string, header http.Header) *gatewaytest.Answer {
+		return g.Do(t, gatewaytest.Request{Path: api.PathClient + name, Header: header})
 	}
-	for _, name := range []string{"..%2fkeyring", "cdx-..%2f..%2fkeyring", "../keyring"} {
-		if got := g.Do(t, gatewaytest.Request{Path: api.PathClient + name}); got.Status != http.StatusNotFound {
-			t.Errorf("%s: got %d, want 404", name, got.Status)
+	a := get("cdx-linux-amd64", nil)
+	if a.Status != 200 || string(a.Body) != build || a.Header.Get("X-Sha256") != hash || a.Header.Get("Etag") != `"`+hash+`"` ||
+		a.Header.Get("Content-Type") != "application/octet-stream" || a.Header.Get("Content-Length") != fmt.Sprint(len(build)) {
+		t.Errorf("got %d %v, %d bytes", a.Status, a.Header, len(a.Body))
+	}
+	if a := get("cdx-linux-amd64", http.Header{"If-None-Match": {`"` + hash + `"`}}); a.Status != http.StatusNotModified || len(a.Body) != 0 {
+		t.Errorf("got %d and %d bytes for what the caller has", a.Status, len(a.Body))
+	}
+	if a := get("cdx-linux-amd64", http.Header{"Range": {"bytes=1-3"}}); a.Status != http.StatusPartialContent || string(a.Body) != build[1:4] {
+		t.Errorf("got %d %q for a part", a.Status, a.Body)
+	}
+	for _, name := range []string{
+		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256", "x",
+	} {
+		a := get(name, nil)
+		a.Refused(t, 404, "client_not_found", "This gateway has no cdx for that platform")
+		if missing, ok := a.Envelope.Details["missing"].([]any); !ok || len(missing) != len(release.Platforms)-1 {
+			t.Errorf("%s: got details %v, want what is missing", name, a.Envelope.Details)
 		}
 	}
-	for _, name := range []string{"cdx-linux-arm64", "cdx-plan9-amd64", "keyring", "cdx-..", "cdx-linux-amd64%00"} {
-		g.Do(t, gatewaytest.Request{Path: api.PathClient + name}).
-			Refused(t, 404, "client_not_found", "This gateway has no cdx for that platform")
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	data := func(path string) string {
+		t.Helper()
+		a := g.Do(t, gatewaytest.Request{Path: path, From: gatewaytest.Nowhere})
+		if a.Status != http.StatusOK {
+			t.Errorf("%s: got %d %s", path, a.Status, a.Body)
+		}
+		return string(a.Envelope.Data)
+	}
+	for path, want := range map[string]string{
+		"/livez": `{"live":"yes"}`, "/livez/": `{"live":"yes"}`, "/readyz": `{"ready":"yes"}`,
+		"/readyz?verbose": `{"clients_missing":["darwin-amd64","darwin-arm64","linux-amd64","linux-arm64","windows-amd64","windows-arm64"],"database":"ok","ready":"yes","version":"1.2.3-test"}`,
+	} {
+		if got := data(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+	host := g.Register(t, "build7.example")
+	g.Core.DB.Close()
+	if got := data("/livez"); got != `{"live":"yes"}` {
+		t.Errorf("got %s without a database", got)
+	}
+	const message = "The gateway cannot reach its database; try again later"
+	for _, a := range []*gatewaytest.Answer{
+		g.Do(t, gatewaytest.Request{Path: "/readyz"}), g.Retrieve(t, host.Key.Reveal(), noDigest, "2026-01-01T00:00:00Z"),
+		g.Do(t, gatewaytest.Request{Path: api.PathInstall + host.Token.Reveal()}),
+		g.Do(t, gatewaytest.Request{Method: http.MethodPost, Path: api.PathInstall + host.Token.Reveal()}),
+	} {
+		// Never a 401: clients delete their login when they are told that their key is wrong.
+		a.Refused(t, 503, "database_unavailable", message)
+		if a.Header.Get("Retry-After") == "" {
+			t.Errorf("got headers %v, want Retry-After", a.Header)
+		}
 	}
 }

@@ -22,14 +22,16 @@ type fileLock struct{ file *os.File }
 
 // tryLock takes the lock or returns nil when somebody else's prevents that.
 func tryLock(path string, how int) (*fileLock, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// The directory may belong to another user than the root who runs a verb: a link there must not lead us to write
+	// into a file of root's.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("locking the embedded database: %w; run this as %s, who owns it", err, ownerName(path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("locking the embedded database: %w", err)
 	}
-	if err := giveToOwnerOfParent(path); err != nil {
+	if err := errors.Join(onlyName(file), giveToOwnerOfParent(path)); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	for {
@@ -46,6 +48,18 @@ func tryLock(path string, how int) (*fileLock, error) {
 	default:
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), file.Close())
 	}
+}
+
+// onlyName refuses what is not a regular file with this one name: a second name would be another file's.
+func onlyName(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("locking the embedded database: %w", err)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || (ok && stat.Nlink != 1) {
+		return fmt.Errorf("%s is not a lock of ours; remove it", file.Name())
+	}
+	return nil
 }
 
 // What the owner says about himself in the file.
