@@ -48,7 +48,7 @@ type WriteOptions struct {
 }
 
 // WriteFiles writes NAME.crt, NAME.key and NAME.p12 into dir, each 0600 and complete or not there at all. A dir that is
-// missing is made, for its owner only.
+// missing is made.
 //
 // Errors: [ErrFileExists] without opts.Overwrite. On any error none of the new files is left behind, but files that
 // Overwrite had already replaced stay replaced.
@@ -64,7 +64,7 @@ func WriteFiles(dir string, leaf *Leaf, opts WriteOptions) (Files, error) {
 	if err != nil {
 		return Files{}, fmt.Errorf("encoding the PKCS #12 file: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return Files{}, fmt.Errorf("making the directory for the certificate: %w", err)
 	}
 	base := filepath.Join(dir, leaf.cert.Subject.CommonName)
@@ -145,6 +145,18 @@ func stage(dir, name string, content []byte, mode fs.FileMode) (path string, err
 		return "", errors.Join(err, f.Close())
 	}
 	return f.Name(), f.Close()
+}
+
+// makeDir makes the directory for certificates. Others may pass through it, since the gateway may run as another user
+// than the verb and has to read ca.pem; they can neither list it nor read the keys, which are their owner's alone.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // see above
+		return err
+	}
+	return os.Chmod(dir, 0o711) //nolint:gosec // whatever the umask
 }
 
 // syncDir makes the names in dir survive a power cut.

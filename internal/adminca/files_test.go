@@ -31,7 +31,7 @@ func TestWriteFiles(t *testing.T) {
 		t.Errorf("files: got %q, want %q", got, want)
 	}
 	for path, want := range map[string]fs.FileMode{
-		dir: fs.ModeDir | 0o700, files.Cert: 0o600, files.Key: 0o600, files.P12: 0o600,
+		dir: fs.ModeDir | 0o711, files.Cert: 0o600, files.Key: 0o600, files.P12: 0o600,
 	} {
 		info, err := os.Stat(path)
 		if err != nil {

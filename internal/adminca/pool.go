@@ -37,13 +37,13 @@ func Pool(path string) (*x509.CertPool, []SPKI, error) {
 }
 
 // WritePool makes the file at path say what certPEM says, atomically, and reports whether it did not say so before.
-// A directory that is missing is made, for its owner only.
+// A directory that is missing is made; others may pass through it, for this file only.
 func WritePool(path string, certPEM []byte) (changed bool, err error) {
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, certPEM) {
 		return false, nil
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return false, fmt.Errorf("writing the admin CA: %w", err)
 	}
 	// Certificates are public, and a verb may run as another user than the gateway, which has to read this.

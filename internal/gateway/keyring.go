@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -53,10 +55,28 @@ func generate(cfg Config) (*seal.Keyring, error) {
 	if err := ring.Write(cfg.KeyringFile); err != nil {
 		return nil, err
 	}
+	if err := giveToOwner(cfg.KeyringFile, cfg.DataDir); err != nil {
+		return nil, err
+	}
 	cfg.Logger.Warn("generated a keyring; without it no secret in the database opens again: copy it to a safe place",
 		"file", cfg.KeyringFile, "key", ring.Active())
 	cfg.Progress("generated the keyring " + cfg.KeyringFile + "; copy it to a safe place")
 	return ring, nil
+}
+
+// giveToOwner makes a file that root has just made belong to whoever the data directory belongs to: a verb that root
+// runs once must not lock the gateway's user out.
+func giveToOwner(path, dataDir string) error {
+	info, err := os.Stat(dataDir)
+	if err != nil {
+		return fmt.Errorf("reading the data directory: %w", err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && owner.Uid != 0 {
+		if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return fmt.Errorf("giving %s to the gateway's user: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // pair checks every key the database knows and makes the active one known.
