@@ -81,7 +81,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 .PHONY: generate
 generate: $(SQLC) ## make db/*.gen.go from queries/ and db/migrations/
