@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +47,8 @@ var codexDir string
 type withFakeCodex struct{ *testing.M }
 
 func (m withFakeCodex) Run() int {
+	// Under nohup, or a CI that ignores it, a child would inherit that: a signal that is listened to starts afresh there.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	dir, err := copyFakeCodex()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "copying the fake codex:", err)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -91,7 +92,8 @@ func cleanVersion(reported string) string {
 		text = rest
 	}
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+		// Operators read this in a terminal, which more than ASCII's control characters can command.
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return -1
 		}
 		return r

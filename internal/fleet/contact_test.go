@@ -150,7 +150,7 @@ func TestReportedVersions(t *testing.T) {
 	for reported, want := range map[string]string{
 		"": "unknown", "  ": "unknown", "0.169.0": "0.169.0", " 0.169.0\n": "0.169.0", "codex-cli 0.63.0": "0.63.0", "Codex 0.63.0": "0.63.0",
 		"rust-v0.63.0": "0.63.0", "v1.2": "1.2", "VV1.2": "1.2", "Vanilla": "Vanilla", "codex-cli": "unknown", "unknown": "unknown",
-		"1\x00.\x1b[31m2\x7f": "1.[31m2", "1.2\xff\xfe": "1.2", "\x00": "unknown",
+		"1\x00.\x1b[31m2\x7f": "1.[31m2", "1.2\xff\xfe": "1.2", "1\u009b31m": "131m", "1\u202e2": "12", "1\u200b\u2028": "1", "\x00": "unknown",
 		strings.Repeat("9", 100):           strings.Repeat("9", 64),
 		strings.Repeat("ä", 100):           strings.Repeat("ä", 32),
 		"a" + strings.Repeat("\u20ac", 30): "a" + strings.Repeat("\u20ac", 21),

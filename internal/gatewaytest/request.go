@@ -132,18 +132,16 @@ func (g *Gateway) AdminClient(t testing.TB, certFile, keyFile string) *http.Clie
 // adminTLS is what the shipped Caddyfile asks of the admin site; the pool is read anew for each connection, as a
 // gateway that reloads itself would.
 func (g *Gateway) adminTLS() *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir))
 		if err != nil {
 			return nil, err
 		}
 		return &tls.Config{
-			MinVersion: tls.VersionTLS12, Certificates: config.Certificates,
+			MinVersion: tls.VersionTLS12, Certificates: g.admins.TLS.Certificates, // which StartTLS made
 			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 		}, nil
-	}
-	return config
+	}}
 }
 
 func send(t testing.TB, client *http.Client, base string, r Request) *Answer {

@@ -33,16 +33,14 @@ func TestInstallerStates(t *testing.T) {
 	const state = "SELECT hashtext(string_agg(install_token::text, ' ' ORDER BY id))::bigint + (SELECT count(*) FROM audit_entry) FROM install_token"
 	before := g.Int(t, state)
 	for name, c := range map[string]struct {
-		token, state  string
-		status        int
-		code, message string // of the claim
+		token, state, says string
 	}{
-		"ready":       {ready.Token.Reveal(), "ready", 200, "", ""},
-		"in capitals": {strings.ToUpper(ready.Token.Reveal()), "ready", 0, "", ""},
-		"used":        {used.Token.Reveal(), "used", 410, "install_token_used", "Install token already used"},
-		"expired":     {expired.Token.Reveal(), "expired", 410, "install_token_expired", "Install token expired"},
-		"replaced":    {replaced.Token.Reveal(), "expired", 410, "install_token_expired", "Install token expired"},
-		"unknown":     {"0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e", "unknown", 404, "install_token_unknown", "Install token not found"},
+		"ready":       {ready.Token.Reveal(), "ready", "ready.example"},
+		"in capitals": {strings.ToUpper(ready.Token.Reveal()), "ready", "ready.example"},
+		"used":        {used.Token.Reveal(), "used", "was used on"},
+		"expired":     {expired.Token.Reveal(), "expired", "expired on"},
+		"replaced":    {replaced.Token.Reveal(), "expired", "replaced by a newer one"},
+		"unknown":     {"0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e", "unknown", "not known here"},
 	} {
 		for range 50 {
 			a := g.Do(t, gatewaytest.Request{Path: api.PathInstall + c.token})
@@ -61,6 +59,9 @@ func TestInstallerStates(t *testing.T) {
 				if strings.Contains(script, e) {
 					t.Fatalf("%s: the script holds an API key", name)
 				}
+			}
+			if !strings.Contains(script, c.says) {
+				t.Fatalf("%s: the script does not say %q:\n%s", name, c.says, script)
 			}
 			if c.state == "ready" != strings.Contains(script, ready.Token.Reveal()) || c.state == "ready" == strings.HasSuffix(script, "exit 1\n") {
 				t.Fatalf("%s: got script %s", name, script)
@@ -136,6 +137,12 @@ func TestClaim(t *testing.T) {
 	if won != 1 {
 		t.Errorf("got %d winners, want 1", won)
 	}
+	if n := g.Int(t, "SELECT count(*) FROM install_token WHERE key_sealed IS NOT NULL"); n != 0 {
+		t.Errorf("got %d sealed keys after the claim, want none", n)
+	}
+	if n := g.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'install.token.consume'"); n != 1 {
+		t.Errorf("got %d audit entries, want 1", n)
+	}
 	if a := g.Retrieve(t, host.Key.Reveal(), noDigest, "2026-01-01T00:00:00Z"); a.Status != http.StatusOK {
 		t.Errorf("got %d %s with the claimed key", a.Status, a.Body)
 	}
@@ -161,8 +168,11 @@ func TestClientDownload(t *testing.T) {
 	if a := get("cdx-linux-amd64", http.Header{"Range": {"bytes=1-3"}}); a.Status != http.StatusPartialContent || string(a.Body) != build[1:4] {
 		t.Errorf("got %d %q for a part", a.Status, a.Body)
 	}
+	for _, name := range []string{"..%2fkeyring", "cdx-..%2f..%2fkeyring", "../keyring"} {
+		get(name, nil).Refused(t, 404, "route_not_found", "Route not found")
+	}
 	for _, name := range []string{
-		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256", "x",
+		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256", "cdx-..", "x",
 	} {
 		a := get(name, nil)
 		a.Refused(t, 404, "client_not_found", "This gateway has no cdx for that platform")

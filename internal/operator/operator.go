@@ -122,6 +122,10 @@ func (c *Console) confirm(question string) error {
 	if file, ok := c.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
 		return ErrDeclined.WithCause(errors.New(question + " Add --yes to say so without a terminal"))
 	}
+	return c.ask(question)
+}
+
+func (c *Console) ask(question string) error {
 	_, _ = fmt.Fprintf(c.Err, "%s Type yes: ", question)
 	answer, _ := bufio.NewReader(io.LimitReader(c.In, 64)).ReadString('\n')
 	if strings.TrimSpace(strings.ToLower(answer)) != "yes" {

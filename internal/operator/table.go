@@ -23,14 +23,7 @@ func (t *table) write(out, notes io.Writer) {
 	if len(t.rows) == 0 {
 		return
 	}
-	hidden := map[int]bool{}
-	width := terminalWidth(out)
-	for _, name := range t.optional {
-		if width == 0 || t.width(hidden) <= width {
-			break
-		}
-		hidden[slices.Index(t.head, name)] = true
-	}
+	hidden := t.fit(terminalWidth(out))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		line := ""
 		for i, cell := range row {
@@ -43,6 +36,18 @@ func (t *table) write(out, notes io.Writer) {
 	if len(hidden) > 0 {
 		_, _ = fmt.Fprintf(notes, "%d columns hidden, use -o json\n", len(hidden))
 	}
+}
+
+// fit chooses the columns to leave out so that the table is at most width wide, if that can be; 0 means any width.
+func (t *table) fit(width int) (hidden map[int]bool) {
+	hidden = map[int]bool{}
+	for _, name := range t.optional {
+		if width == 0 || t.width(hidden) <= width {
+			break
+		}
+		hidden[slices.Index(t.head, name)] = true
+	}
+	return hidden
 }
 
 // terminalWidth is how many columns out has; 0 when it is no terminal, where nothing needs cutting.
