@@ -87,10 +87,10 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Errorf("there were %d calls, want enough to be a load", calls)
 	}
 	after := g.backends()
-	for _, pid := range before {
-		if !slices.Contains(after, pid) {
-			t.Errorf("the database connection of process %s is gone after the reloads; there are %v", pid, after)
-		}
+	// A client that Caddy cuts off in the middle of a query takes the query's connection with it; a pool that was made
+	// anew would have kept none.
+	if !slices.ContainsFunc(before, func(pid string) bool { return slices.Contains(after, pid) }) {
+		t.Errorf("after the reloads none of the database connections %v is left: there are %v", before, after)
 	}
 	if now := g.postgresPID(); now != postgres {
 		t.Errorf("PostgreSQL is process %d now, was %d", now, postgres)
