@@ -2,17 +2,22 @@ package hostapi_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/seal"
 )
 
 // dump is everything that the database holds, as text.
@@ -45,7 +50,68 @@ func dump(t *testing.T, g *gatewaytest.Gateway) string {
 	if len(tables) < 10 || all.Len() < 2000 {
 		t.Fatalf("got %d tables and %d bytes, want the whole database", len(tables), all.Len())
 	}
+	// What an operator would really take, where its program is there.
+	if program, err := exec.LookPath("pg_dump"); err == nil {
+		text, err := exec.CommandContext(ctx, program, "--dbname", g.Core.DB.Pool().Config().ConnString()).Output()
+		if err != nil {
+			t.Fatalf("pg_dump: %v", err)
+		}
+		all.Write(text)
+	}
 	return all.String()
+}
+
+// idToken is tokens.id_token of a file.
+func idToken(t *testing.T, file []byte) string {
+	t.Helper()
+	var auth struct {
+		Tokens struct {
+			IDToken string `json:"id_token"`
+		}
+	}
+	if err := json.Unmarshal(file, &auth); err != nil || len(auth.Tokens.IDToken) < 100 {
+		t.Fatalf("got id token %q, %v", auth.Tokens.IDToken, err)
+	}
+	return auth.Tokens.IDToken
+}
+
+// What is sealed for one row and column opens nowhere else, whoever copies it there.
+func TestSealedValuesStayInTheirPlace(t *testing.T) {
+	t.Parallel()
+	g, _ := begin(t, authtest.New(authtest.Options{}))
+	g.Upload(t, authtest.New(authtest.Options{LastRefresh: lastRefresh.AddDate(0, 0, 1)}))
+	g.Register(t, "other.example")
+	if _, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{}, gatewaytest.Operator); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := g.Core.DB.Pool().Query(t.Context(), `
+		SELECT 'generation', 'body_sealed', id::text, body_sealed FROM generation
+		UNION ALL SELECT 'install_token', 'key_sealed', id::text, key_sealed FROM install_token
+		UNION ALL SELECT 'admin_ca', 'key_sealed', id::text, key_sealed FROM admin_ca
+		UNION ALL SELECT 'seal_key', 'check_sealed', id, check_sealed FROM seal_key`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := map[seal.Place]string{}
+	for rows.Next() {
+		var at seal.Place
+		var value string
+		if err := rows.Scan(&at.Table, &at.Column, &at.Row, &value); err != nil {
+			t.Fatal(err)
+		}
+		sealed[at] = value
+	}
+	if err := rows.Err(); err != nil || len(sealed) != 6 {
+		t.Fatalf("got %d sealed values, %v; want 6", len(sealed), err)
+	}
+	for from, value := range sealed {
+		for to := range sealed {
+			_, err := g.Core.Keyring.Open(to, value)
+			if from == to && err != nil || from != to && !errors.Is(err, seal.ErrTampered) {
+				t.Errorf("from %v to %v: got %v", from, to, err)
+			}
+		}
+	}
 }
 
 // A whole life with planted secrets, and refusals of every kind: neither logs, nor refusals, nor the database show one.
@@ -101,7 +167,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		"refresh token": options.RefreshToken, "access token": authtest.AccessToken(options),
 		"renewed access token": authtest.AccessToken(newer), "API key": key, "claimed API key": claimed.Key.Reveal(),
 		"pending API key": pending.Key.Reveal(), "install token": pending.Token.Reveal(), "used install token": claimed.Token.Reveal(),
-		"master key": master,
+		"ID token": idToken(t, file), "renewed ID token": idToken(t, authtest.New(newer)), "master key": master,
 	}
 	for what, text := range map[string]string{
 		"the log": g.Logs.String(), "a refusal": refusals.String(), "the database": dump(t, g),
