@@ -24,6 +24,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/periodic"
+	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/seal"
 )
@@ -76,10 +78,22 @@ type App struct {
 	// How long an install token is good. Default: 30m.
 	InstallTokenTTL caddy.Duration `json:"install_token_ttl,omitempty"`
 
+	// How much of an IPv6 address a host is bound to, in bits. Default: 64.
+	IPv6Prefix int `json:"ipv6_prefix,omitempty"`
+
+	// Networks of the runner, which may use any host's key without being bound to it. Default: none.
+	RunnerBypass []string `json:"runner_bypass,omitempty"`
+
+	// Limits by bucket: global, host, auth-fail, enrol-fail, seed-fail, admin-fail. Default: 120 a minute for each
+	// address without a valid key and for each host; 20 failures in 10 minutes, then a block of 30.
+	Limits map[string]Limit `json:"limit,omitempty"`
+
 	// How long a start may take, the wait for the database included, before it is given up. Default: 1m.
 	StartTimeout caddy.Duration `json:"start_timeout,omitempty"`
 
 	config   gateway.Config
+	fleet    fleet.Config
+	rules    ratelimit.Rules
 	logger   *slog.Logger
 	core     *pooledCore
 	surfaces atomic.Pointer[surfaces] // nil until Start is done
@@ -153,6 +167,13 @@ func (a *App) resolve() error {
 	if _, err := seal.Read(keyring); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	a.fleet = fleet.Config{PublicURL: a.PublicURL, InstallTTL: time.Duration(a.InstallTokenTTL), IPv6Bits: a.IPv6Prefix}
+	if a.fleet.RunnerBypass, err = networks("runner_bypass", a.RunnerBypass); err != nil {
+		return err
+	}
+	if a.rules, err = a.rateLimits(); err != nil {
+		return err
+	}
 	a.config = gateway.Config{
 		DataDir: dir, DatabaseURL: url, Binaries: a.PostgresBinaries, KeyringFile: keyring, MaxConns: a.DatabaseMaxConns,
 	}
@@ -166,6 +187,9 @@ func (a *App) Validate() error {
 	}
 	if a.InstallTokenTTL < 0 || a.StartTimeout < 0 {
 		return errors.New("options “install_token_ttl” and “start_timeout” must not be negative")
+	}
+	if a.IPv6Prefix < 0 || a.IPv6Prefix > 128 {
+		return errors.New("option “ipv6_prefix” must be a number from 1 to 128")
 	}
 	return nil
 }
@@ -194,22 +218,10 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	fleets := fleet.New(core.DB, core.Keyring, fleet.Config{
-		PublicURL: a.PublicURL, InstallTTL: time.Duration(a.InstallTokenTTL),
-	})
-	credentials := credential.New(core.DB, core.Keyring, credential.Config{})
-	a.surfaces.Store(&surfaces{
-		core: a.core,
-		host: hostapi.New(hostapi.Config{
-			Fleet: fleets, Credentials: credentials, Clients: release.NewClients(a.clientDir()),
-			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
-			Ping: core.DB.Ping, Logger: a.logger,
-		}),
-		admin: admin.New(admin.Config{Fleet: fleets, Certs: certs, Logger: a.logger}),
-	})
+	a.serve(core, certs)
 	close(a.started)
 	hasServed.Store(true)
-	a.startJobs(fleets, credentials)
+	a.startJobs(core)
 	if poolChanged {
 		go reloadItself(a.logger)
 	}
@@ -218,12 +230,37 @@ func (a *App) Start() error {
 	return nil
 }
 
-func (a *App) startJobs(fleets *fleet.Service, credentials *credential.Service) {
+// serve opens the surfaces.
+func (a *App) serve(core *gateway.Core, certs *adminca.Service) {
+	fleets, limits := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules)
+	a.surfaces.Store(&surfaces{
+		core: a.core,
+		host: hostapi.New(hostapi.Config{
+			Fleet: fleets, Credentials: credential.New(core.DB, core.Keyring, credential.Config{}),
+			Clients: release.NewClients(a.clientDir()), Policy: policy.New(core.DB, nil), Limits: limits,
+			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
+			Ping: core.DB.Ping, Logger: a.logger,
+		}),
+		admin: admin.New(admin.Config{Fleet: fleets, Certs: certs, Limits: limits, Logger: a.logger}),
+	})
+}
+
+func (a *App) startJobs(core *gateway.Core) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stopJobs = cancel
+	fleets, policies := fleet.New(core.DB, core.Keyring, a.fleet), policy.New(core.DB, nil)
+	pruneHosts := func(ctx context.Context) (int, error) {
+		decided, err := policies.Load(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return fleets.Prune(ctx, time.Duration(decided.InactivityWindowDays)*24*time.Hour)
+	}
 	go periodic.Run(ctx, a.logger, []periodic.Job{
 		{Name: "expire install tokens", Every: time.Minute, Run: fleets.ExpireTokens},
-		{Name: "prune generations", Every: time.Hour, Run: credentials.Prune},
+		{Name: "prune hosts", Every: 5 * time.Minute, Run: pruneHosts},
+		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
+		{Name: "prune generations", Every: time.Hour, Run: credential.New(core.DB, core.Keyring, credential.Config{}).Prune},
 	})
 }
 

@@ -20,6 +20,8 @@ func init() {
 
 	guard("cdxgate_host_key", func() caddyhttp.MiddlewareHandler { return new(HostKey) })
 	responder("cdxgate_auth", plain(func() caddyhttp.MiddlewareHandler { return new(Auth) }))
+	responder("cdxgate_usage", plain(func() caddyhttp.MiddlewareHandler { return new(Usage) }))
+	responder("cdxgate_library", plain(func() caddyhttp.MiddlewareHandler { return new(Library) }))
 	responder("cdxgate_installer", plain(func() caddyhttp.MiddlewareHandler { return new(Installer) }))
 	responder("cdxgate_versions", plain(func() caddyhttp.MiddlewareHandler { return new(Versions) }))
 	responder("cdxgate_admin", plain(func() caddyhttp.MiddlewareHandler { return new(Admin) }))
@@ -74,10 +76,14 @@ func noOptions(d *caddyfile.Dispenser) error {
 //		keyring            <file>
 //		client_binaries    <dir>
 //		install_token_ttl  <duration>
+//		ipv6_prefix        <bits>
+//		runner_bypass      <network> [<network>...]
+//		limit              <bucket> <hits> <window> [<block>]
+//		limit              <bucket> off
 //		start_timeout      <duration>
 //	}
 //
-// Each option may stand once; an option it does not know is an error.
+// Each option may stand once, “limit” once for each bucket; an option it does not know is an error.
 func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
 	d.Next()
 	if previous != nil {
@@ -90,7 +96,7 @@ func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
 	seen := map[string]bool{}
 	for d.NextBlock(0) {
 		option := d.Val()
-		if seen[option] {
+		if seen[option] && option != "limit" {
 			return nil, d.Errf("option %q stands twice", option)
 		}
 		seen[option] = true
@@ -111,7 +117,10 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
 	}
 	durations := map[string]*caddy.Duration{"install_token_ttl": &a.InstallTokenTTL, "start_timeout": &a.StartTimeout}
-	switch text, duration := texts[option], durations[option]; {
+	numbers := map[string]func(int32){
+		"database_max_conns": func(n int32) { a.DatabaseMaxConns = n }, "ipv6_prefix": func(n int32) { a.IPv6Prefix = int(n) },
+	}
+	switch text, duration, number := texts[option], durations[option], numbers[option]; {
 	case option == "public_url":
 		if len(values) == 0 {
 			return d.Errf("option %q wants a URL", option)
@@ -120,7 +129,17 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 			return d.Errf("option %q: %v", option, err)
 		}
 		a.PublicURL = values[0]
-	case text == nil && duration == nil && option != "database_max_conns":
+	case option == "limit":
+		return a.parseLimit(d, values)
+	case option == "runner_bypass":
+		if len(values) == 0 {
+			return d.Errf("option %q wants a network", option)
+		}
+		if _, err := networks(option, values); err != nil {
+			return d.Err(err.Error())
+		}
+		a.RunnerBypass = values
+	case text == nil && duration == nil && number == nil:
 		return d.Errf("unknown option %q of cdxgate", option)
 	case len(values) != 1:
 		return d.Errf("option %q wants one value, got %d", option, len(values))
@@ -133,11 +152,11 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 		}
 		*duration = caddy.Duration(parsed)
 	default:
-		conns, err := strconv.ParseInt(values[0], 10, 32)
-		if err != nil || conns < 1 {
+		n, err := strconv.ParseInt(values[0], 10, 32)
+		if err != nil || n < 1 {
 			return d.Errf("option %q wants a number from 1 on, got %q", option, values[0])
 		}
-		a.DatabaseMaxConns = int32(conns)
+		number(int32(n))
 	}
 	return nil
 }
@@ -167,21 +186,24 @@ func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if h.NextArg() {
 		return nil, h.Errf("cdxgate_api takes no arguments, got %q", h.Val())
 	}
-	handlers := []string{"cdxgate_installer", "cdxgate_auth", "cdxgate_versions"}
-	last := "cdxgate_fallback"
+	handlers := []string{
+		`{"handler":"cdxgate_installer"}`, `{"handler":"cdxgate_auth"}`, `{"handler":"cdxgate_usage"}`,
+		`{"handler":"cdxgate_library"}`, `{"handler":"cdxgate_versions"}`,
+	}
+	passthrough := false
 	for h.NextBlock(0) {
 		switch {
 		case h.Val() != "passthrough":
 			return nil, h.Errf("unknown option %q of cdxgate_api", h.Val())
-		case last == "":
+		case passthrough:
 			return nil, h.Errf("option %q stands twice", h.Val())
 		case h.NextArg():
 			return nil, h.Errf("option \"passthrough\" takes no value, got %q", h.Val())
 		}
-		last = ""
+		passthrough = true
 	}
-	if last != "" {
-		handlers = append(handlers, last)
+	if !passthrough {
+		handlers = append(handlers, `{"handler":"cdxgate_fallback","hosts":true}`)
 	}
 	return chain(handlers), nil
 }
@@ -194,14 +216,14 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err := noOptions(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return chain([]string{"cdxgate_admin", "cdxgate_fallback"}), nil
+	return chain([]string{`{"handler":"cdxgate_admin"}`, `{"handler":"cdxgate_fallback"}`}), nil
 }
 
-// chain is one route through the named handlers, each of which passes on what is not its own.
-func chain(names []string) *caddyhttp.Subroute {
-	handlers := make([]json.RawMessage, 0, len(names))
-	for _, name := range names {
-		handlers = append(handlers, json.RawMessage(`{"handler":"`+name+`"}`))
+// chain is one route through handlers, each of which passes on what is not its own.
+func chain(handlers []string) *caddyhttp.Subroute {
+	raw := make([]json.RawMessage, 0, len(handlers))
+	for _, handler := range handlers {
+		raw = append(raw, json.RawMessage(handler))
 	}
-	return &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{HandlersRaw: handlers}}}
+	return &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{HandlersRaw: raw}}}
 }

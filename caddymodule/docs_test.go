@@ -28,7 +28,10 @@ func parsedOptions() (names []string) {
 
 func TestEveryOptionIsParsed(t *testing.T) {
 	t.Parallel()
-	samples := map[string]string{"public_url": "http://a.example", "database_max_conns": "3", "install_token_ttl": "5m", "start_timeout": "5m"}
+	samples := map[string]string{
+		"public_url": "http://a.example", "database_max_conns": "3", "install_token_ttl": "5m", "start_timeout": "5m",
+		"ipv6_prefix": "56", "runner_bypass": "172.28.0.0/16", "limit": "host 60 1m",
+	}
 	for _, name := range parsedOptions() {
 		got := adaptText("Caddyfile", "{\n\tcdxgate {\n\t\t"+name+" "+orDefault(samples[name], "x")+"\n\t}\n}\n")
 		if !strings.Contains(got, `"`+name+`"`) {
@@ -125,7 +128,7 @@ func TestModules(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"cdxgate", "http.handlers.cdxgate_admin", "http.handlers.cdxgate_auth", "http.handlers.cdxgate_fallback",
-		"http.handlers.cdxgate_host_key", "http.handlers.cdxgate_installer", "http.handlers.cdxgate_versions",
+		"http.handlers.cdxgate_host_key", "http.handlers.cdxgate_installer", "http.handlers.cdxgate_library", "http.handlers.cdxgate_usage", "http.handlers.cdxgate_versions",
 		"tls.ca_pool.source.cdxgate",
 	}
 	var got []string

@@ -18,6 +18,8 @@ import (
 
 func init() {
 	caddy.RegisterModule(Auth{})
+	caddy.RegisterModule(Usage{})
+	caddy.RegisterModule(Library{})
 	caddy.RegisterModule(Installer{})
 	caddy.RegisterModule(Versions{})
 	caddy.RegisterModule(Admin{})
@@ -47,11 +49,10 @@ func (h *handler) provision(ctx caddy.Context, t table) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !h.table(unopened).Owns(r.URL.Path) {
+	if !h.table(unopened).Owns(r) {
 		return next.ServeHTTP(w, r)
 	}
-	if strings.HasPrefix(r.URL.Path, api.PathInstall) && !strings.HasPrefix(r.URL.Path, api.PathClient) {
-		// The path holds an install token. The audit trail records what became of it; the access log must not.
+	if holdsToken(r.URL.Path) { // the audit trail records what became of it; the access log must not
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	r = withClientIP(r)
@@ -64,6 +65,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer leave()
 	h.table(open).TryServe(w, r)
 	return nil
+}
+
+// holdsToken reports whether a path is a secret by itself.
+func holdsToken(path string) bool {
+	return strings.HasPrefix(path, api.PathSeed) ||
+		strings.HasPrefix(path, api.PathInstall) && !strings.HasPrefix(path, api.PathClient)
 }
 
 // hasServed says that an app of this process has been ready before: a start from now on is a reload.
@@ -114,6 +121,32 @@ func (h *Auth) Provision(ctx caddy.Context) error {
 	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Auth })
 }
 
+// Usage takes what hosts report about the tokens they used: /usage. What is not its own it passes on.
+type Usage struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Usage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_usage", New: func() caddy.Module { return new(Usage) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Usage) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Usage })
+}
+
+// Library serves the files that the fleet shares: /slash-commands. What is not its own it passes on.
+type Library struct{ handler }
+
+// CaddyModule returns the Caddy module information.
+func (Library) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_library", New: func() caddy.Module { return new(Library) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Library) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Library })
+}
+
 // Installer serves machines about to become hosts: /install/ and the builds of cdx under it. What is not its own it
 // passes on.
 type Installer struct{ handler }
@@ -157,7 +190,12 @@ func (h *Admin) Provision(ctx caddy.Context) error {
 
 // Fallback answers what no handler before it wanted with the contract's JSON 404: Caddy itself would answer an empty
 // 200. The shorthands end with it.
-type Fallback struct{ app *App }
+type Fallback struct {
+	// Whether the checks of calls for hosts apply: the kill switch and the limits.
+	Hosts bool `json:"hosts,omitempty"`
+
+	app *App
+}
 
 // CaddyModule returns the Caddy module information.
 func (Fallback) CaddyModule() caddy.ModuleInfo {
@@ -176,13 +214,23 @@ func (h *Fallback) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Fallback) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	call.NewTable(h.app.logger).ServeHTTP(w, withClientIP(r))
+	r = withClientIP(r)
+	open := h.app.surfaces.Load()
+	if !h.Hosts || open == nil {
+		call.NewTable(h.app.logger, nil).ServeHTTP(w, r)
+		return nil
+	}
+	leave := open.core.enter()
+	defer leave()
+	open.host.Fallback.ServeHTTP(w, r)
 	return nil
 }
 
 // Interface guards
 var (
 	_ caddyhttp.MiddlewareHandler = (*Auth)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Usage)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Library)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Installer)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Versions)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Admin)(nil)

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -54,10 +53,7 @@ func (h *HostKey) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	leave := open.core.enter()
-	host, account, err := open.host.Identify(r, call.ClientIP(r.Context()), fleet.AuthenticateOptions{})
-	if err == nil && !fleet.WindowOpen(host, time.Now()) {
-		err = fleet.ErrWindowClosed
-	}
+	host, account, err := open.host.Guard(r, call.ClientIP(r.Context()))
 	leave() // whatever stands behind takes its own time and needs nothing of ours
 	if err != nil {
 		call.Refuse(w, r, h.logger, "cdxgate_host_key", err)

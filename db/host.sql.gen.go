@@ -13,14 +13,18 @@ import (
 
 const hostBindIP = `-- name: HostBindIP :one
 WITH before AS (
-	SELECT h.id, h.bound_ip FROM host h WHERE h.id = $5 AND h.key_sha256 = $6 FOR UPDATE
+	SELECT h.id, h.bound_ip, h.bound_ip IS NOT NULL AND family(h.bound_ip) = family($1::inet)
+		AND network(set_masklen(h.bound_ip, $5::integer)) = network(set_masklen($1::inet, $5::integer)) AS here
+	FROM host h WHERE h.id = $6 AND h.key_sha256 = $7 AND h.deleted_at IS NULL FOR UPDATE
 )
-UPDATE host SET bound_ip = $1::inet, updated_at = $2::timestamptz, last_seen_at = $2::timestamptz,
+UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE $1::inet END,
+	updated_at = $2::timestamptz, last_seen_at = $2::timestamptz,
 	expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE greatest(expires_at, $3::timestamptz) END
 FROM before
 WHERE host.id = before.id
-	AND (before.bound_ip IS NULL OR before.bound_ip = $1::inet OR host.roaming OR $4::boolean)
-RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, before.bound_ip AS previous_ip
+	AND (cardinality(host.allow_from) = 0 OR $1::inet <<= ANY (host.allow_from))
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0 OR $4::boolean)
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, before.bound_ip AS previous_ip, before.here::boolean AS here
 `
 
 type HostBindIPParams struct {
@@ -28,6 +32,7 @@ type HostBindIPParams struct {
 	Now       time.Time
 	ExpiresAt time.Time
 	Force     bool
+	Bits      int32
 	ID        int64
 	KeySHA256 []byte
 }
@@ -35,17 +40,20 @@ type HostBindIPParams struct {
 type HostBindIPRow struct {
 	Host       Host
 	PreviousIP *netip.Addr
+	Here       bool
 }
 
-// HostBindIP pins the host to an address, if it may: on first use, when it roams, or when forced. Two first contacts
-// racing cannot both win: the second waits for the row and then sees the binding. No row: the key is pinned to another
-// address, or is no longer this host's key. It is a contact like every other: see HostTouch.
+// HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
+// (then the pin stays), when it may move, or when forced. Two first contacts racing cannot both win: the second waits
+// for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
+// networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBindIPRow, error) {
 	row := q.db.QueryRow(ctx, hostBindIP,
 		arg.IP,
 		arg.Now,
 		arg.ExpiresAt,
 		arg.Force,
+		arg.Bits,
 		arg.ID,
 		arg.KeySHA256,
 	)
@@ -72,13 +80,20 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 		&i.Host.LastSeenAt,
 		&i.Host.CreatedAt,
 		&i.Host.UpdatedAt,
+		&i.Host.MayStore,
+		&i.Host.AllowFrom,
+		&i.Host.WindowMinutes,
+		&i.Host.ClientVersionPin,
+		&i.Host.DeletedAt,
+		&i.Host.DeletedWhy,
 		&i.PreviousIP,
+		&i.Here,
 	)
 	return i, err
 }
 
 const hostByFQDN = `-- name: HostByFQDN :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at FROM host WHERE fqdn = $1
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE fqdn = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
@@ -106,12 +121,58 @@ func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
+}
+
+const hostByFQDNPruned = `-- name: HostByFQDNPruned :one
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE fqdn = $1
+`
+
+// HostByFQDNPruned finds a host whether it was pruned or not.
+func (q *Queries) HostByFQDNPruned(ctx context.Context, fqdn string) (Host, error) {
+	row := q.db.QueryRow(ctx, hostByFQDNPruned, fqdn)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
 
 const hostByID = `-- name: HostByID :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at FROM host WHERE id = $1
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
@@ -139,12 +200,19 @@ func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
 
 const hostByKey = `-- name: HostByKey :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at FROM host WHERE key_sha256 = $1 AND (expires_at IS NULL OR expires_at > $2::timestamptz)
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host
+WHERE key_sha256 = $1 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
 `
 
 type HostByKeyParams struct {
@@ -152,7 +220,7 @@ type HostByKeyParams struct {
 	Now       time.Time
 }
 
-// HostByKey finds the host an API key belongs to. An expired host is as good as deleted.
+// HostByKey finds the host an API key belongs to. An expired or pruned host is as good as deleted.
 func (q *Queries) HostByKey(ctx context.Context, arg HostByKeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostByKey, arg.KeySHA256, arg.Now)
 	var i Host
@@ -178,6 +246,12 @@ func (q *Queries) HostByKey(ctx context.Context, arg HostByKeyParams) (Host, err
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
@@ -189,9 +263,9 @@ UPDATE host SET
 	insecure_until = CASE
 		WHEN secure OR insecure_until IS NULL OR insecure_until < $3::timestamptz THEN insecure_until
 		ELSE greatest(insecure_until, $4::timestamptz) END
-WHERE id = $5 AND key_sha256 = $6
-	AND (secure OR insecure_until >= $3::timestamptz OR ($7::boolean AND grace_until >= $3::timestamptz))
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at
+WHERE id = $5 AND key_sha256 = $6 AND deleted_at IS NULL
+	AND (secure OR insecure_until >= $3::timestamptz OR grace_until >= $3::timestamptz)
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
 
 type HostCallParams struct {
@@ -201,11 +275,10 @@ type HostCallParams struct {
 	WindowEnd      time.Time
 	ID             int64
 	KeySHA256      []byte
-	IsStore        bool
 }
 
 // HostCall records a POST /auth and decides an insecure host's window in the same statement: open, it is moved on
-// (never shortened); closed, a store may still come in during the grace. No row: the window is closed.
+// (never shortened); closed, the host may still come in during the grace. No row: neither, or the key is gone.
 func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostCall,
 		arg.ClientVersion,
@@ -214,7 +287,6 @@ func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error
 		arg.WindowEnd,
 		arg.ID,
 		arg.KeySHA256,
-		arg.IsStore,
 	)
 	var i Host
 	err := row.Scan(
@@ -239,12 +311,66 @@ func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
+}
+
+const hostCloseWindow = `-- name: HostCloseWindow :one
+UPDATE host SET insecure_until = NULL, grace_until = $1::timestamptz, updated_at = $2::timestamptz
+WHERE id = $3 AND deleted_at IS NULL AND NOT secure
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+`
+
+type HostCloseWindowParams struct {
+	GraceUntil time.Time
+	Now        time.Time
+	ID         int64
+}
+
+// HostCloseWindow closes an insecure host's window; until the grace ends it may still bring what it has.
+func (q *Queries) HostCloseWindow(ctx context.Context, arg HostCloseWindowParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostCloseWindow, arg.GraceUntil, arg.Now, arg.ID)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
 
 const hostCount = `-- name: HostCount :one
-SELECT count(*) FROM host
+SELECT count(*) FROM host WHERE deleted_at IS NULL
 `
 
 func (q *Queries) HostCount(ctx context.Context) (int64, error) {
@@ -267,7 +393,7 @@ func (q *Queries) HostDelete(ctx context.Context, id int64) (string, error) {
 }
 
 const hostHold = `-- name: HostHold :execrows
-SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 FOR KEY SHARE
+SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR KEY SHARE
 `
 
 type HostHoldParams struct {
@@ -287,7 +413,7 @@ func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (int64, erro
 const hostInsert = `-- name: HostInsert :one
 INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, $9::timestamptz)
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
 
 type HostInsertParams struct {
@@ -338,12 +464,18 @@ func (q *Queries) HostInsert(ctx context.Context, arg HostInsertParams) (Host, e
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
 
 const hostList = `-- name: HostList :many
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at FROM host ORDER BY fqdn
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE deleted_at IS NULL ORDER BY fqdn
 `
 
 func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
@@ -377,7 +509,184 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 			&i.LastSeenAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.MayStore,
+			&i.AllowFrom,
+			&i.WindowMinutes,
+			&i.ClientVersionPin,
+			&i.DeletedAt,
+			&i.DeletedWhy,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostOpenWindow = `-- name: HostOpenWindow :one
+UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => $1::integer), $2::timestamptz),
+	updated_at = $3::timestamptz
+WHERE id = $4 AND deleted_at IS NULL AND NOT secure
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+`
+
+type HostOpenWindowParams struct {
+	Minutes int32
+	Until   time.Time
+	Now     time.Time
+	ID      int64
+}
+
+// HostOpenWindow moves an insecure host's window on from where it ends, or from now.
+func (q *Queries) HostOpenWindow(ctx context.Context, arg HostOpenWindowParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostOpenWindow,
+		arg.Minutes,
+		arg.Until,
+		arg.Now,
+		arg.ID,
+	)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
+}
+
+const hostPrune = `-- name: HostPrune :many
+WITH due AS (
+	SELECT h.id, CASE
+		WHEN h.expires_at <= $1::timestamptz THEN 'expired'
+		WHEN h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < $3::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+			THEN 'unprovisioned'
+		WHEN greatest(h.last_seen_at, h.updated_at) < $4::timestamptz THEN 'inactive' END AS why
+	FROM host h WHERE h.deleted_at IS NULL
+)
+UPDATE host SET deleted_at = $1::timestamptz, deleted_why = due.why
+FROM due
+WHERE host.id = due.id AND due.why IS NOT NULL AND host.deleted_at IS NULL AND host.id IN (
+	SELECT l.id FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT $2 FOR UPDATE OF l SKIP LOCKED
+)
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why
+`
+
+type HostPruneParams struct {
+	Now                 time.Time
+	Max                 int32
+	UnprovisionedBefore time.Time
+	InactiveBefore      *time.Time
+}
+
+// HostPrune marks hosts that are due as deleted: expired ones, those that never came although nothing can enrol them any
+// more, and, unless @inactive_before is NULL, those that have been silent since then.
+func (q *Queries) HostPrune(ctx context.Context, arg HostPruneParams) ([]Host, error) {
+	rows, err := q.db.Query(ctx, hostPrune,
+		arg.Now,
+		arg.Max,
+		arg.UnprovisionedBefore,
+		arg.InactiveBefore,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Host
+	for rows.Next() {
+		var i Host
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.FQDN,
+			&i.Status,
+			&i.KeySHA256,
+			&i.KeyPrefix,
+			&i.Secure,
+			&i.VIP,
+			&i.Roaming,
+			&i.BoundIP,
+			&i.InsecureUntil,
+			&i.GraceUntil,
+			&i.ExpiresAt,
+			&i.ClientVersion,
+			&i.WrapperVersion,
+			&i.APICalls,
+			&i.LastRefresh,
+			&i.AuthDigest,
+			&i.LastSeenAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.MayStore,
+			&i.AllowFrom,
+			&i.WindowMinutes,
+			&i.ClientVersionPin,
+			&i.DeletedAt,
+			&i.DeletedWhy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostPurge = `-- name: HostPurge :many
+DELETE FROM host WHERE id IN (SELECT h.id FROM host h WHERE h.deleted_at < $1::timestamptz LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING id, fqdn
+`
+
+type HostPurgeParams struct {
+	Before time.Time
+	Max    int32
+}
+
+type HostPurgeRow struct {
+	ID   int64
+	FQDN string
+}
+
+// HostPurge removes hosts that were pruned before @before.
+func (q *Queries) HostPurge(ctx context.Context, arg HostPurgeParams) ([]HostPurgeRow, error) {
+	rows, err := q.db.Query(ctx, hostPurge, arg.Before, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostPurgeRow
+	for rows.Next() {
+		var i HostPurgeRow
+		if err := rows.Scan(&i.ID, &i.FQDN); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -392,9 +701,9 @@ const hostRekey = `-- name: HostRekey :one
 UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
 	insecure_until = greatest(insecure_until, $5),
 	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN expires_at END,
-	bound_ip = NULL, updated_at = $8::timestamptz
+	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz
 WHERE fqdn = $9
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
 
 type HostRekeyParams struct {
@@ -412,7 +721,7 @@ type HostRekeyParams struct {
 // HostRekey replaces the API key of a registered host: the old one is dead when this commits. The new key binds to the
 // first address it is used from, as every key does.
 // A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry, and cleared when it has
-// passed: the new key would be dead from birth.
+// passed: the new key would be dead from birth. A pruned host is one again.
 func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostRekey,
 		arg.KeySHA256,
@@ -448,12 +757,66 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 		&i.LastSeenAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
+}
+
+const hostRestore = `-- name: HostRestore :one
+UPDATE host SET deleted_at = NULL, deleted_why = NULL, updated_at = $1::timestamptz,
+	expires_at = CASE WHEN expires_at > $1::timestamptz THEN expires_at END
+WHERE fqdn = $2 AND deleted_at IS NOT NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+`
+
+type HostRestoreParams struct {
+	Now  time.Time
+	FQDN string
+}
+
+// HostRestore makes a pruned host one again, with the key it had.
+func (q *Queries) HostRestore(ctx context.Context, arg HostRestoreParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostRestore, arg.Now, arg.FQDN)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
 	)
 	return i, err
 }
 
 const hostSynced = `-- name: HostSynced :execrows
-UPDATE host SET last_refresh = $1::text, auth_digest = $2 WHERE id = $3 AND key_sha256 = $4
+UPDATE host SET last_refresh = $1::text, auth_digest = $2 WHERE id = $3 AND key_sha256 = $4 AND deleted_at IS NULL
 `
 
 type HostSyncedParams struct {
@@ -493,4 +856,81 @@ type HostTouchParams struct {
 func (q *Queries) HostTouch(ctx context.Context, arg HostTouchParams) error {
 	_, err := q.db.Exec(ctx, hostTouch, arg.Now, arg.ExpiresAt, arg.ID)
 	return err
+}
+
+const hostUpdate = `-- name: HostUpdate :one
+UPDATE host SET
+	status = coalesce($1, status), secure = coalesce($2, secure),
+	vip = coalesce($3, vip), roaming = coalesce($4, roaming),
+	may_store = coalesce($5, may_store), allow_from = coalesce($6::cidr[], allow_from),
+	window_minutes = coalesce($7::smallint, window_minutes),
+	client_version_pin = CASE WHEN $8::boolean THEN $9::text ELSE client_version_pin END,
+	bound_ip = CASE WHEN $10::boolean THEN NULL ELSE bound_ip END,
+	updated_at = $11::timestamptz
+WHERE id = $12 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+`
+
+type HostUpdateParams struct {
+	Status           *string
+	Secure           *bool
+	VIP              *bool
+	Roaming          *bool
+	MayStore         *bool
+	AllowFrom        []netip.Prefix
+	WindowMinutes    *int16
+	SetPin           bool
+	ClientVersionPin *string
+	Unbind           bool
+	Now              time.Time
+	ID               int64
+}
+
+// HostUpdate changes what is not NULL.
+func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostUpdate,
+		arg.Status,
+		arg.Secure,
+		arg.VIP,
+		arg.Roaming,
+		arg.MayStore,
+		arg.AllowFrom,
+		arg.WindowMinutes,
+		arg.SetPin,
+		arg.ClientVersionPin,
+		arg.Unbind,
+		arg.Now,
+		arg.ID,
+	)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
 }

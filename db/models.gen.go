@@ -119,6 +119,26 @@ type Host struct {
 	LastSeenAt *time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+	// Its uploads may change the canonical credential.
+	MayStore bool
+	// Networks it may call from, wherever within them. Empty: the address it is bound to decides.
+	AllowFrom []netip.Prefix
+	// How far a call moves an insecure host's window on; 0: not at all. NULL: 10.
+	WindowMinutes *int16
+	// The Codex version this host is to run, whatever the fleet runs.
+	ClientVersionPin *string
+	// Pruned: its key is refused; the row goes for good 7 days later, and may be restored until then.
+	DeletedAt  *time.Time
+	DeletedWhy *string
+}
+
+// System users that cdx ran as on a host, so that an uninstall knows whose files to remove.
+type HostUser struct {
+	HostID      int64
+	Username    string
+	Hostname    *string
+	FirstSeenAt time.Time
+	LastSeenAt  time.Time
 }
 
 // Single-use tokens that turn a machine into a host.
@@ -143,9 +163,119 @@ type Installation struct {
 	CreatedAt time.Time
 }
 
+// A shared file: slash commands now.
+type LibraryFile struct {
+	ID   int64
+	Kind string
+	Name string
+	// Number of the current version. Advanced by compare-and-set only.
+	Version   int64
+	UpdatedAt time.Time
+	// Retired: hosts remove their copy.
+	DeletedAt *time.Time
+}
+
+// What hosts would like the library to hold; an admin decides.
+type LibraryProposal struct {
+	ID           int64
+	Kind         string
+	Name         string
+	SHA256       []byte
+	Content      string
+	Description  *string
+	ArgumentHint *string
+	// The version that was current when it was made; 0: there was no such file.
+	BaseVersion int64
+	HostID      int64
+	CreatedAt   time.Time
+	DecidedAt   *time.Time
+	Decision    *string
+	DecidedBy   *string
+}
+
+// Every content a file has had; an older one can be restored.
+type LibraryVersion struct {
+	FileID int64
+	Number int64
+	// Of the UTF-8 bytes of content, as received.
+	SHA256       []byte
+	Content      string
+	Description  *string
+	ArgumentHint *string
+	Author       string
+	SourceHostID *int64
+	CreatedAt    time.Time
+}
+
+// What admins have decided for the whole fleet. A policy without a row has its default.
+type Policy struct {
+	Name      string
+	Value     json.RawMessage
+	UpdatedAt time.Time
+}
+
+// Hits of one subject (an address, a host) in one bucket since its window began, shared by all gateways.
+type RateLimit struct {
+	Bucket  string
+	Subject string
+	Hits    int32
+	ResetAt time.Time
+}
+
 // The master keys this database was sealed with. A gateway whose keyring cannot open every check value refuses to start.
 type SealKey struct {
 	ID          string
 	CheckSealed string
 	CreatedAt   time.Time
+}
+
+// Single-use tokens that let a machine upload the fleet's login. Nothing is ever read with one.
+type SeedToken struct {
+	ID          uuid.UUID
+	AccountID   int64
+	TokenSHA256 []byte
+	TokenPrefix string
+	CreatedAt   time.Time
+	CreatedBy   string
+	ExpiresAt   time.Time
+	// Uploads under this token that were refused; it is dead after a few.
+	Attempts int32
+	UsedAt   *time.Time
+	UsedFrom *netip.Addr
+}
+
+// Tokens of one session, as a host reported them. NULL: the report did not say.
+type UsageEntry struct {
+	ID        int64
+	IngestID  int64
+	HostID    *int64
+	At        time.Time
+	Line      *string
+	Total     *int64
+	Input     *int64
+	Output    *int64
+	Cached    *int64
+	Reasoning *int64
+	Model     *string
+	// In the currency of the price list. NULL: no price was known.
+	Cost *float64
+}
+
+// One report of a host: the envelope of its entries, with their sums.
+type UsageIngest struct {
+	ID        int64
+	HostID    *int64
+	At        time.Time
+	IP        *netip.Addr
+	Entries   int32
+	Total     *int64
+	Input     *int64
+	Output    *int64
+	Cached    *int64
+	Reasoning *int64
+	Cost      *float64
+	// As the host sent it: a second report under the same key is the first one again.
+	IdempotencyKey *string
+	// Of the entries as recorded: another report under a used key is told from a retry by it.
+	BodySHA256 []byte
 }

@@ -8,43 +8,53 @@ RETURNING *;
 -- HostRekey replaces the API key of a registered host: the old one is dead when this commits. The new key binds to the
 -- first address it is used from, as every key does.
 -- A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry, and cleared when it has
--- passed: the new key would be dead from birth.
+-- passed: the new key would be dead from birth. A pruned host is one again.
 UPDATE host SET key_sha256 = @key_sha256, key_prefix = @key_prefix, secure = @secure, vip = @vip,
 	insecure_until = greatest(insecure_until, @insecure_until),
 	expires_at = CASE WHEN @set_expiry::boolean THEN @expires_at WHEN expires_at > @now::timestamptz THEN expires_at END,
-	bound_ip = NULL, updated_at = @now::timestamptz
+	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz
 WHERE fqdn = @fqdn
 RETURNING *;
 
 -- name: HostByFQDN :one
+SELECT * FROM host WHERE fqdn = @fqdn AND deleted_at IS NULL;
+
+-- name: HostByFQDNPruned :one
+-- HostByFQDNPruned finds a host whether it was pruned or not.
 SELECT * FROM host WHERE fqdn = @fqdn;
 
 -- name: HostByID :one
-SELECT * FROM host WHERE id = @id;
+SELECT * FROM host WHERE id = @id AND deleted_at IS NULL;
 
 -- name: HostByKey :one
--- HostByKey finds the host an API key belongs to. An expired host is as good as deleted.
-SELECT * FROM host WHERE key_sha256 = @key_sha256 AND (expires_at IS NULL OR expires_at > @now::timestamptz);
+-- HostByKey finds the host an API key belongs to. An expired or pruned host is as good as deleted.
+SELECT * FROM host
+WHERE key_sha256 = @key_sha256 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > @now::timestamptz);
 
 -- name: HostList :many
-SELECT * FROM host ORDER BY fqdn;
+SELECT * FROM host WHERE deleted_at IS NULL ORDER BY fqdn;
 
 -- name: HostCount :one
-SELECT count(*) FROM host;
+SELECT count(*) FROM host WHERE deleted_at IS NULL;
 
 -- name: HostBindIP :one
--- HostBindIP pins the host to an address, if it may: on first use, when it roams, or when forced. Two first contacts
--- racing cannot both win: the second waits for the row and then sees the binding. No row: the key is pinned to another
--- address, or is no longer this host's key. It is a contact like every other: see HostTouch.
+-- HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
+-- (then the pin stays), when it may move, or when forced. Two first contacts racing cannot both win: the second waits
+-- for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
+-- networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 WITH before AS (
-	SELECT h.id, h.bound_ip FROM host h WHERE h.id = @id AND h.key_sha256 = @key_sha256 FOR UPDATE
+	SELECT h.id, h.bound_ip, h.bound_ip IS NOT NULL AND family(h.bound_ip) = family(@ip::inet)
+		AND network(set_masklen(h.bound_ip, @bits::integer)) = network(set_masklen(@ip::inet, @bits::integer)) AS here
+	FROM host h WHERE h.id = @id AND h.key_sha256 = @key_sha256 AND h.deleted_at IS NULL FOR UPDATE
 )
-UPDATE host SET bound_ip = @ip::inet, updated_at = @now::timestamptz, last_seen_at = @now::timestamptz,
+UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE @ip::inet END,
+	updated_at = @now::timestamptz, last_seen_at = @now::timestamptz,
 	expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE greatest(expires_at, @expires_at::timestamptz) END
 FROM before
 WHERE host.id = before.id
-	AND (before.bound_ip IS NULL OR before.bound_ip = @ip::inet OR host.roaming OR @force::boolean)
-RETURNING sqlc.embed(host), before.bound_ip AS previous_ip;
+	AND (cardinality(host.allow_from) = 0 OR @ip::inet <<= ANY (host.allow_from))
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0 OR @force::boolean)
+RETURNING sqlc.embed(host), before.bound_ip AS previous_ip, before.here::boolean AS here;
 
 -- name: HostTouch :exec
 -- HostTouch records a contact and, on a temporary host, moves its expiry on.
@@ -54,25 +64,82 @@ WHERE id = @id;
 
 -- name: HostCall :one
 -- HostCall records a POST /auth and decides an insecure host's window in the same statement: open, it is moved on
--- (never shortened); closed, a store may still come in during the grace. No row: the window is closed.
+-- (never shortened); closed, the host may still come in during the grace. No row: neither, or the key is gone.
 UPDATE host SET
 	client_version = @client_version::text, wrapper_version = @wrapper_version::text,
 	api_calls = api_calls + 1, updated_at = @now::timestamptz, last_seen_at = @now::timestamptz,
 	insecure_until = CASE
 		WHEN secure OR insecure_until IS NULL OR insecure_until < @now::timestamptz THEN insecure_until
 		ELSE greatest(insecure_until, @window_end::timestamptz) END
-WHERE id = @id AND key_sha256 = @key_sha256
-	AND (secure OR insecure_until >= @now::timestamptz OR (@is_store::boolean AND grace_until >= @now::timestamptz))
+WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL
+	AND (secure OR insecure_until >= @now::timestamptz OR grace_until >= @now::timestamptz)
 RETURNING *;
 
 -- name: HostHold :execrows
 -- HostHold keeps the host and its API key as they are until the transaction ends. 0 rows: the host or this key is gone.
-SELECT 1 FROM host WHERE id = @id AND key_sha256 = @key_sha256 FOR KEY SHARE;
+SELECT 1 FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR KEY SHARE;
 
 -- name: HostSynced :execrows
 -- HostSynced records which generation the host is known to have. 0 rows: the host or this key is gone.
-UPDATE host SET last_refresh = @last_refresh::text, auth_digest = @auth_digest WHERE id = @id AND key_sha256 = @key_sha256;
+UPDATE host SET last_refresh = @last_refresh::text, auth_digest = @auth_digest WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL;
 
 -- name: HostDelete :one
 -- HostDelete removes a host with everything that belongs to it; audit entries stay.
 DELETE FROM host WHERE id = @id RETURNING fqdn;
+
+-- name: HostUpdate :one
+-- HostUpdate changes what is not NULL.
+UPDATE host SET
+	status = coalesce(sqlc.narg('status'), status), secure = coalesce(sqlc.narg('secure'), secure),
+	vip = coalesce(sqlc.narg('vip'), vip), roaming = coalesce(sqlc.narg('roaming'), roaming),
+	may_store = coalesce(sqlc.narg('may_store'), may_store), allow_from = coalesce(sqlc.narg('allow_from')::cidr[], allow_from),
+	window_minutes = coalesce(sqlc.narg('window_minutes')::smallint, window_minutes),
+	client_version_pin = CASE WHEN @set_pin::boolean THEN sqlc.narg('client_version_pin')::text ELSE client_version_pin END,
+	bound_ip = CASE WHEN @unbind::boolean THEN NULL ELSE bound_ip END,
+	updated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL
+RETURNING *;
+
+-- name: HostOpenWindow :one
+-- HostOpenWindow moves an insecure host's window on from where it ends, or from now.
+UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => @minutes::integer), @until::timestamptz),
+	updated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL AND NOT secure
+RETURNING *;
+
+-- name: HostCloseWindow :one
+-- HostCloseWindow closes an insecure host's window; until the grace ends it may still bring what it has.
+UPDATE host SET insecure_until = NULL, grace_until = @grace_until::timestamptz, updated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL AND NOT secure
+RETURNING *;
+
+-- name: HostPrune :many
+-- HostPrune marks hosts that are due as deleted: expired ones, those that never came although nothing can enrol them any
+-- more, and, unless @inactive_before is NULL, those that have been silent since then.
+WITH due AS (
+	SELECT h.id, CASE
+		WHEN h.expires_at <= @now::timestamptz THEN 'expired'
+		WHEN h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < @unprovisioned_before::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+			THEN 'unprovisioned'
+		WHEN greatest(h.last_seen_at, h.updated_at) < sqlc.narg('inactive_before')::timestamptz THEN 'inactive' END AS why
+	FROM host h WHERE h.deleted_at IS NULL
+)
+UPDATE host SET deleted_at = @now::timestamptz, deleted_why = due.why
+FROM due
+WHERE host.id = due.id AND due.why IS NOT NULL AND host.deleted_at IS NULL AND host.id IN (
+	SELECT l.id FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT @max FOR UPDATE OF l SKIP LOCKED
+)
+RETURNING host.*;
+
+-- name: HostRestore :one
+-- HostRestore makes a pruned host one again, with the key it had.
+UPDATE host SET deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz,
+	expires_at = CASE WHEN expires_at > @now::timestamptz THEN expires_at END
+WHERE fqdn = @fqdn AND deleted_at IS NOT NULL
+RETURNING *;
+
+-- name: HostPurge :many
+-- HostPurge removes hosts that were pruned before @before.
+DELETE FROM host WHERE id IN (SELECT h.id FROM host h WHERE h.deleted_at < @before::timestamptz LIMIT @max FOR UPDATE SKIP LOCKED)
+RETURNING id, fqdn;

@@ -14,6 +14,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
 // Refusals of the surface.
@@ -26,6 +27,7 @@ var (
 type Config struct {
 	Fleet  *fleet.Service
 	Certs  *adminca.Service
+	Limits *ratelimit.Service
 	Logger *slog.Logger
 }
 
@@ -38,7 +40,7 @@ type Surface struct {
 
 // New makes the surface.
 func New(cfg Config) *Surface {
-	s := &Surface{Table: call.NewTable(cfg.Logger), cfg: cfg, origin: http.NewCrossOriginProtection()}
+	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection()}
 	s.handle(http.MethodPost, api.PathHostRegister, s.register)
 	s.handle(http.MethodDelete, "/admin/hosts/{}", s.deleteHost)
 	return s
@@ -63,7 +65,13 @@ func (s *Surface) admit(r *call.Request) (audit.Actor, error) {
 	if r.TLS == nil {
 		return audit.Actor{}, adminca.ErrNoCertificate
 	}
+	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AdminFail, r.From); err != nil {
+		return audit.Actor{}, err
+	}
 	identity, err := s.cfg.Certs.Admit(r.Context(), r.TLS.VerifiedChains)
+	if refusal := errs.Of(err); refusal != nil && refusal.Kind == errs.Forbidden {
+		return audit.Actor{}, s.cfg.Limits.Failure(r.Context(), ratelimit.AdminFail, r.From, refusal)
+	}
 	if err != nil {
 		return audit.Actor{}, err
 	}

@@ -60,8 +60,13 @@ type AddOptions struct {
 
 // Add issues a certificate for name, lists it and writes its files. The authority is made on first use.
 //
-// Errors: ErrName, ErrFileExists, ErrExpired. On any error the certificate is not listed, so it opens nothing.
+// Errors: ErrName, ErrFileExists, ErrExpired. On an error without an Added the certificate is not listed, so it opens
+// nothing. An error beside one is about ca.pem alone: the certificate is good as soon as a gateway has written that file,
+// which it does when it starts.
 func (s *Service) Add(ctx context.Context, name string, opts AddOptions, by audit.Actor) (*Added, error) {
+	if !nameGrammar.MatchString(name) {
+		return nil, ErrName // before a mistyped verb makes the authority
+	}
 	if opts.Dir == "" {
 		opts.Dir = Dir(s.cfg.DataDir)
 	}

@@ -13,12 +13,22 @@ import (
 // Paths that hosts and admins call.
 const (
 	PathAuth         = "/auth"
+	PathSync         = "/sync"
+	PathHostUsers    = "/host/users"
+	PathUsage        = "/usage"
+	PathSlash        = "/slash-commands"
+	PathSlashGet     = "/slash-commands/retrieve"
+	PathSlashStore   = "/slash-commands/store"
+	PathWrapper      = "/wrapper"
+	PathWrapperFile  = "/wrapper/download"
+	PathSeed         = "/seed/auth/"   // + seed token
 	PathInstall      = "/install/"     // + install token
 	PathClient       = "/install/bin/" // + cdx-<os>-<arch>
 	PathVersions     = "/versions"
 	PathLive         = "/livez"
 	PathReady        = "/readyz"
 	PathHostRegister = "/admin/hosts/register"
+	PathSeedCommand  = "/admin/auth/seed-command"
 )
 
 // Headers of ours.
@@ -26,8 +36,11 @@ const (
 	HeaderAPIKey          = "X-Api-Key"          // a host's API key; Authorization: Bearer is as good
 	HeaderRequestID       = "X-Request-Id"       // on every answer; quoted in the log
 	HeaderSHA256          = "X-Sha256"           // of the body, lower-case hex
-	HeaderInstallerStatus = "X-Installer-Status" // ready, used, expired, unknown
+	HeaderPlatform        = "X-Wrapper-Platform" // <os>-<arch>: asks for the binary of that platform
+	HeaderIdempotencyKey  = "Idempotency-Key"    // the same report again does not count again
+	HeaderInstallerStatus = "X-Installer-Status" // ready, used, expired, unknown, limited
 	HeaderInstallerExpiry = "X-Installer-Expires-At"
+	HeaderSeedExpiry      = "X-Seed-Expires-At"
 )
 
 // Limits of the wire.
@@ -72,5 +85,6 @@ type Error struct {
 	Message string              `json:"message"`
 	Code    string              `json:"code"`
 	Details map[string]any      `json:"details,omitempty"`
+	Data    map[string]any      `json:"data,omitempty"`   // 429: the details once more, where old clients look
 	Errors  map[string][]string `json:"errors,omitempty"` // field → texts
 }

@@ -19,6 +19,7 @@ const (
 	KindOperator  = "operator"  // whoever runs cdxgate on the server's console
 	KindGateway   = "gateway"   // the gateway by itself, in a job
 	KindInstaller = "installer" // a machine that holds an install token
+	KindSeed      = "seed"      // a machine that holds a seed token
 )
 
 // Actor is who acts, and from where.
@@ -49,6 +50,26 @@ const (
 	ActionAdminCACreate    = "admin.ca.create"
 	ActionAdminCertCreate  = "admin.cert.create"
 	ActionKeyringEstablish = "keyring.establish"
+	ActionRateLimit        = "security.rate_limit"
+	ActionRateLimitClear   = "security.rate_limit.clear"
+	ActionPolicySet        = "admin.policy"
+	ActionHostUpdate       = "admin.host.update"
+	ActionInsecureEnable   = "admin.host.insecure_enable"
+	ActionInsecureDisable  = "admin.host.insecure_disable"
+	ActionHostRestore      = "admin.host.restore"
+	ActionHostPruned       = "host.pruned"
+	ActionHostPurged       = "host.purged"
+	ActionHostUser         = "host.user"
+	ActionRunnerBypass     = "auth.runner_ip_bypass"
+	ActionTokenUsage       = "token.usage"
+	ActionSlashStore       = "slash.store"
+	ActionSlashPropose     = "slash.propose"
+	ActionSlashDelete      = "slash.delete"
+	ActionSlashRestore     = "slash.restore"
+	ActionProposalAccept   = "admin.proposal.accept"
+	ActionProposalDiscard  = "admin.proposal.discard"
+	ActionSeedCreate       = "admin.seed_token.create"
+	ActionSeedConsume      = "auth.seed.consume"
 )
 
 // Details is what an entry says beyond actor and action. Values must be free of secrets.

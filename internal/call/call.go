@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -51,7 +52,7 @@ var statuses = map[errs.Kind]int{
 	errs.Unavailable:     http.StatusServiceUnavailable,
 }
 
-// retryAfter is the advice given with 503, in seconds: long enough to help, short enough to follow.
+// retryAfter is the advice given with 503 and 429 when the refusal has none: long enough to help, short enough to follow.
 const retryAfter = time.Second
 
 // Bounds on one call: on reading what the caller sends, and on all that happens then. A database that neither answers
@@ -195,12 +196,18 @@ func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string
 	}
 	logger.LogAttrs(r.Context(), level, "call refused", attrs...)
 
-	if e.Kind == errs.Unavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	retry := e.Retry
+	if retry <= 0 && (e.Kind == errs.Unavailable || e.Kind == errs.Limited) {
+		retry = retryAfter
 	}
-	writeJSON(w, status, api.Error{
-		Status: "error", Message: e.Message, Code: e.Code, Details: e.Details, Errors: e.Fields,
-	})
+	if retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retry.Seconds()))))
+	}
+	answer := api.Error{Status: "error", Message: e.Message, Code: e.Code, Details: e.Details, Errors: e.Fields}
+	if e.Kind == errs.Limited {
+		answer.Data = e.Details // where clients of the reference look for them
+	}
+	writeJSON(w, status, answer)
 }
 
 // writeJSON encodes before it answers, so that a value that cannot be encoded is a clean 500.

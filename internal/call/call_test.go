@@ -49,7 +49,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		if w.Code != status {
 			t.Errorf("kind %s: got %d, want %d", kind, w.Code, status)
 		}
-		if got, want := w.Header().Get("Retry-After") != "", kind == errs.Unavailable; got != want {
+		if got, want := w.Header().Get("Retry-After") != "", kind == errs.Unavailable || kind == errs.Limited; got != want {
 			t.Errorf("kind %s: got Retry-After %q", kind, w.Header().Get("Retry-After"))
 		}
 	}
@@ -166,7 +166,10 @@ func TestBodies(t *testing.T) {
 			}
 			var got []byte
 			w, _ := serve(t, r, func(_ http.ResponseWriter, r *Request) (any, error) { got = r.Body; return "seen", nil })
-			var envelope api.Error
+			var envelope struct {
+				Code    string
+				Details map[string]any
+			}
 			if err := json.Unmarshal(w.Body.Bytes(), &envelope); err != nil {
 				t.Errorf("%s: got %s: %v", name, w.Body, err)
 			}

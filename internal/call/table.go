@@ -7,31 +7,57 @@ import (
 	"strings"
 )
 
-// Table is a surface's routes. A path is matched letter by letter after trailing slashes are dropped; its last segment
-// may be {}, which matches any one segment.
+// Rules say which of the surface's common checks a route is spared.
+type Rules uint8
+
+// The rules. The zero value spares nothing.
+const (
+	Ordinary  Rules = iota
+	Uncounted       // no request counts against the caller: the route has a limit of its own
+	Exempt          // answers even while the surface is switched off: health
+)
+
+// Gate is what every call has to pass when its body was read and checked, before its route is looked at. It may
+// replace r.Request by one whose context knows more.
+type Gate func(r *Request, rules Rules) error
+
+// Table is a surface's routes. A path is matched letter by letter, undecoded, after trailing slashes are dropped; its
+// last segment may be {}, which matches any one segment.
 type Table struct {
 	logger *slog.Logger
-	routes map[string]map[string]Func // :: path → method → function
+	gate   Gate
+	routes map[string]*route // :: path → route
 }
 
-// NewTable makes an empty table whose refusals are logged to logger.
-func NewTable(logger *slog.Logger) *Table {
-	return &Table{logger: logger, routes: map[string]map[string]Func{}}
+type route struct {
+	rules   Rules
+	methods map[string]Func // :: method → function
+}
+
+// NewTable makes an empty table whose refusals are logged to logger. A nil gate lets everything through.
+func NewTable(logger *slog.Logger, gate Gate) *Table {
+	if gate == nil {
+		gate = func(*Request, Rules) error { return nil }
+	}
+	return &Table{logger: logger, gate: gate, routes: map[string]*route{}}
 }
 
 // Handle adds a route.
-func (t *Table) Handle(method, path string, serve Func) {
+func (t *Table) Handle(method, path string, serve Func) { t.HandleAs(Ordinary, method, path, serve) }
+
+// HandleAs adds a route that is spared some checks. All methods of a path are spared the same.
+func (t *Table) HandleAs(rules Rules, method, path string, serve Func) {
 	if t.routes[path] == nil {
-		t.routes[path] = map[string]Func{}
+		t.routes[path] = &route{rules: rules, methods: map[string]Func{}}
 	}
-	t.routes[path][method] = serve
+	t.routes[path].methods[method] = serve
 }
 
 // Routes lists "METHOD path" of every route, sorted: the documentation is checked against it.
 func (t *Table) Routes() []string {
 	var all []string
-	for path, methods := range t.routes {
-		for method := range methods {
+	for path, route := range t.routes {
+		for method := range route.methods {
 			all = append(all, method+" "+path)
 		}
 	}
@@ -42,44 +68,72 @@ func (t *Table) Routes() []string {
 // ServeHTTP answers every request: a path that has no route is the contract's 404.
 func (t *Table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !t.TryServe(w, r) {
-		Serve(w, r, t.logger, "-", "", func(http.ResponseWriter, *Request) (any, error) { return nil, ErrNoRoute })
+		t.serve(w, r, "-", "", Ordinary, func(http.ResponseWriter, *Request) (any, error) { return nil, ErrNoRoute })
 	}
 }
 
 // Owns reports whether a path is one of the table's, whatever the method.
-func (t *Table) Owns(path string) bool {
-	_, _, methods := t.match(path)
-	return methods != nil
+func (t *Table) Owns(r *http.Request) bool {
+	_, _, route := t.match(r.URL.EscapedPath())
+	return route != nil
 }
 
 // TryServe answers a request for one of the table's paths and reports whether it was one; if not, nothing was touched.
 func (t *Table) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	path, param, methods := t.match(r.URL.Path)
-	if methods == nil {
+	path, param, route := t.match(r.URL.EscapedPath())
+	if route == nil {
 		return false
 	}
-	method := r.Method
-	if method == http.MethodHead && methods[http.MethodHead] == nil {
-		method = http.MethodGet // net/http drops the body
-	}
-	serve := methods[method]
-	if serve == nil {
-		serve = func(w http.ResponseWriter, _ *Request) (any, error) {
-			w.Header().Set("Allow", allow(methods))
-			return nil, ErrMethod
-		}
-	}
-	Serve(w, r, t.logger, path, param, serve)
+	t.serve(w, r, path, param, route.rules, route.function(r.Method))
 	return true
 }
 
-func (t *Table) match(requested string) (path, param string, methods map[string]Func) {
+func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string, rules Rules, serve Func) {
+	Serve(w, r, t.logger, path, param, func(w http.ResponseWriter, r *Request) (any, error) {
+		if err := t.gate(r, rules); err != nil {
+			return nil, err
+		}
+		return serve(w, r)
+	})
+}
+
+// function is what answers a method. HEAD is GET, of which net/http drops the body; OPTIONS tells the methods.
+func (r *route) function(method string) Func {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if serve := r.methods[method]; serve != nil {
+		return serve
+	}
+	return func(w http.ResponseWriter, request *Request) (any, error) {
+		w.Header().Set("Allow", r.allow())
+		if request.Method != http.MethodOptions {
+			return nil, ErrMethod
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil, nil
+	}
+}
+
+func (r *route) allow() string {
+	names := []string{http.MethodOptions}
+	for name := range r.methods {
+		names = append(names, name)
+	}
+	if r.methods[http.MethodGet] != nil {
+		names = append(names, http.MethodHead)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func (t *Table) match(requested string) (path, param string, found *route) {
 	path = strings.TrimRight(requested, "/")
 	if path == "" {
 		path = "/"
 	}
-	if methods := t.routes[path]; methods != nil && !strings.HasSuffix(path, "{}") {
-		return path, "", methods
+	if found := t.routes[path]; found != nil && !strings.HasSuffix(path, "{}") {
+		return path, "", found
 	}
 	cut := strings.LastIndexByte(path, '/')
 	if cut < 0 || path[cut+1:] == "" {
@@ -87,16 +141,4 @@ func (t *Table) match(requested string) (path, param string, methods map[string]
 	}
 	pattern := path[:cut+1] + "{}"
 	return pattern, path[cut+1:], t.routes[pattern]
-}
-
-func allow(methods map[string]Func) string {
-	names := make([]string, 0, len(methods)+1)
-	for name := range methods {
-		names = append(names, name)
-	}
-	if methods[http.MethodGet] != nil && methods[http.MethodHead] == nil {
-		names = append(names, http.MethodHead)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }

@@ -4,12 +4,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"testing"
 )
 
 func namedTable() *Table {
-	table := NewTable(slog.New(slog.DiscardHandler))
+	table := NewTable(slog.New(slog.DiscardHandler), nil)
 	for _, route := range [][2]string{
 		{"POST", "/auth"}, {"DELETE", "/auth"}, {"GET", "/install/{}"}, {"POST", "/install/{}"}, {"GET", "/install/bin/{}"}, {"GET", "/"},
 	} {
@@ -35,10 +36,11 @@ func TestTable(t *testing.T) {
 		{"POST", "/auth/", 200, ok("POST /auth "), ""},
 		{"POST", "/auth///", 200, ok("POST /auth "), ""},
 		{"DELETE", "/auth", 200, ok("DELETE /auth "), ""},
-		{"GET", "/auth", 405, notAllowed, "DELETE, POST"},
-		{"HEAD", "/auth", 405, notAllowed, "DELETE, POST"},
-		{"OPTIONS", "/auth", 405, notAllowed, "DELETE, POST"},
-		{"post", "/auth", 405, notAllowed, "DELETE, POST"},
+		{"GET", "/auth", 405, notAllowed, "DELETE, OPTIONS, POST"},
+		{"HEAD", "/auth", 405, notAllowed, "DELETE, OPTIONS, POST"},
+		{"OPTIONS", "/auth", 204, "", "DELETE, OPTIONS, POST"},
+		{"OPTIONS", "/authx", 404, notFound, ""},
+		{"post", "/auth", 405, notAllowed, "DELETE, OPTIONS, POST"},
 		{"POST", "/Auth", 404, notFound, ""},
 		{"POST", "//auth", 404, notFound, ""},
 		{"POST", "/auth/x", 404, notFound, ""},
@@ -47,24 +49,31 @@ func TestTable(t *testing.T) {
 		{"GET", "///", 200, ok("GET / "), ""},
 		{"GET", "/install/abc", 200, ok("GET /install/{} abc"), ""},
 		{"GET", "/install/abc/", 200, ok("GET /install/{} abc"), ""},
-		{"GET", "/install/{}", 200, ok("GET /install/{} {}"), ""},
+		{"GET", "/install/{}", 200, ok("GET /install/{} %7B%7D"), ""},
 		{"HEAD", "/install/abc", 200, ok("GET /install/{} abc"), ""},
-		{"PUT", "/install/abc", 405, notAllowed, "GET, HEAD, POST"},
+		{"PUT", "/install/abc", 405, notAllowed, "GET, HEAD, OPTIONS, POST"},
 		{"GET", "/install/bin", 200, ok("GET /install/{} bin"), ""},
 		{"GET", "/install/bin/cdx", 200, ok("GET /install/bin/{} cdx"), ""},
-		{"POST", "/install/bin/cdx", 405, notAllowed, "GET, HEAD"},
+		{"POST", "/install/bin/cdx", 405, notAllowed, "GET, HEAD, OPTIONS"},
 		{"GET", "/install/", 404, notFound, ""},
 		{"GET", "/install/a/b", 404, notFound, ""},
 		{"GET", "/install/../auth", 404, notFound, ""},
+		{"POST", "/%61uth", 404, notFound, ""},
+		{"GET", "/install/a%2Fb", 200, ok("GET /install/{} a%2Fb"), ""},
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Method, r.URL.Path = c.method, c.path
+		r.Method, r.URL.RawPath = c.method, c.path
+		if path, err := url.PathUnescape(c.path); err != nil {
+			t.Fatal(err)
+		} else {
+			r.URL.Path = path
+		}
 		table.ServeHTTP(w, r)
 		if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("Allow") != c.allow {
 			t.Errorf("%s %s: got %d %s, Allow %q\nwant %d %s, Allow %q", c.method, c.path, w.Code, w.Body, w.Header().Get("Allow"), c.status, c.body, c.allow)
 		}
-		if got, want := table.Owns(c.path), c.status != 404; got != want {
+		if got, want := table.Owns(r), c.status != 404; got != want {
 			t.Errorf("%s: got owned %t, want %t", c.path, got, want)
 		}
 	}

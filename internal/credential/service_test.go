@@ -42,8 +42,8 @@ func TestUnreadable(t *testing.T) {
 			s.exec(t, statement)
 			entries := value[int](t, s, "SELECT count(*)::int FROM audit_entry")
 
-			_, retrieved := s.Retrieve(t.Context(), host, home, credential.Held{RefreshedAt: start, LastRefresh: "x"})
-			_, stored := s.Store(t.Context(), host, home, s.document(t, login(time.Minute)), credential.Digest{})
+			_, retrieved := s.Retrieve(t.Context(), credential.Visit{Host: host, From: home}, credential.Held{RefreshedAt: start, LastRefresh: "x"})
+			_, stored := s.Store(t.Context(), credential.Visit{Host: host, From: home}, s.document(t, login(time.Minute)), credential.Digest{})
 			_, revealed := s.Reveal(t.Context(), host.AccountID, admin)
 			for what, err := range map[string]error{"retrieve": retrieved, "store of an older one": stored, "reveal": revealed} {
 				if !errors.Is(err, credential.ErrUnreadable) || errs.Of(err).Kind != errs.Unavailable {
@@ -147,11 +147,11 @@ func TestReveal(t *testing.T) {
 	if body, err := s.Reveal(t.Context(), 1, admin); err == nil || body != nil {
 		t.Errorf("got %d bytes that nobody recorded, %v", len(body), err)
 	}
-	outcome, err := s.Retrieve(t.Context(), host, home, credential.Held{RefreshedAt: start.Add(-time.Hour)})
+	outcome, err := s.Retrieve(t.Context(), credential.Visit{Host: host, From: home}, credential.Held{RefreshedAt: start.Add(-time.Hour)})
 	if err == nil || outcome != nil {
 		t.Errorf("got %+v that nobody recorded, %v", outcome, err)
 	}
-	if _, err := s.Store(t.Context(), host, home, s.document(t, login(time.Hour)), credential.Digest{}); err == nil {
+	if _, err := s.Store(t.Context(), credential.Visit{Host: host, From: home}, s.document(t, login(time.Hour)), credential.Digest{}); err == nil {
 		t.Error("a store that nobody recorded was accepted")
 	}
 	if gen := value[int](t, s, "SELECT generation::int FROM account WHERE id = 1"); gen != 1 {
@@ -239,11 +239,11 @@ func TestHostGoneMidCall(t *testing.T) {
 		host := s.host(t, "a.example")
 		s.put(t, host, login(time.Hour), credential.Digest{})
 		s.exec(t, statement)
-		outcome, err := s.Retrieve(t.Context(), host, home, credential.Held{RefreshedAt: start})
+		outcome, err := s.Retrieve(t.Context(), credential.Visit{Host: host, From: home}, credential.Held{RefreshedAt: start})
 		if outcome != nil || !errors.Is(err, fleet.ErrKeyInvalid) {
 			t.Errorf("%s: retrieve: got %+v, %v; want %v", name, outcome, err, fleet.ErrKeyInvalid)
 		}
-		outcome, err = s.Store(t.Context(), host, home, s.document(t, login(2*time.Hour)), credential.Digest{})
+		outcome, err = s.Store(t.Context(), credential.Visit{Host: host, From: home}, s.document(t, login(2*time.Hour)), credential.Digest{})
 		if outcome != nil || !errors.Is(err, fleet.ErrKeyInvalid) {
 			t.Errorf("%s: store: got %+v, %v; want %v", name, outcome, err, fleet.ErrKeyInvalid)
 		}

@@ -21,31 +21,46 @@ var errOvertaken = errors.New("another upload was faster")
 // burst of a whole fleet ends soon: a later look finds most uploads outdated.
 const attempts = 16
 
+// Visit is a host's call: who it is, from where, and on what terms.
+type Visit struct {
+	Host  *db.Host
+	From  netip.Addr
+	Grace bool // an insecure host whose window has closed: it may bring a credential, but is given none
+}
+
+func (v Visit) actor() audit.Actor {
+	return audit.Actor{Kind: audit.KindHost, Name: v.Host.FQDN, IP: v.From.Unmap().WithZone("")}
+}
+
 // Retrieve tells a host what to do with its file, and hands out the canonical one if the host's is older. A delivery is
 // in the database before this returns.
 //
-// Errors: ErrUnreadable; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
-func (s *Service) Retrieve(ctx context.Context, host *db.Host, from netip.Addr, held Held) (*Outcome, error) {
+// Errors: ErrUnreadable; fleet.ErrWindowClosed in the grace, when the answer would be another than valid or
+// upload_required; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
+func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, error) {
 	outcome := &Outcome{}
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
-		row, current, err := currentOf(ctx, q, host.AccountID)
+		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
 			return err
 		}
 		outcome.Verdict = DecideRetrieve(current.version(), held.Digest, held.RefreshedAt)
 		outcome.Current = current
+		if v.Grace && outcome.Verdict != Valid && outcome.Verdict != UploadRequired {
+			return fleet.ErrWindowClosed
+		}
 		if outcome.Verdict == Valid || outcome.Verdict == Outdated {
-			if err := synced(ctx, q, host, current); err != nil {
+			if err := synced(ctx, q, v.Host, current); err != nil {
 				return err
 			}
 		}
 		if outcome.Verdict.CarriesAuth() {
-			if outcome.Body, err = s.deliver(ctx, q, host, row); err != nil {
+			if outcome.Body, err = s.deliver(ctx, q, v.Host, row); err != nil {
 				return err
 			}
 		}
 		return audit.Record(ctx, q, audit.Entry{
-			At: s.now(), Action: audit.ActionRetrieve, HostID: host.ID, Actor: hostActor(host, from),
+			At: s.now(), Action: audit.ActionRetrieve, HostID: v.Host.ID, Actor: v.actor(),
 			Details: audit.Details{
 				"status": outcome.Verdict, "generation": current.Number,
 				"incoming_last_refresh": held.LastRefresh, "incoming_digest": held.Digest.String(),
@@ -64,16 +79,16 @@ func (s *Service) Retrieve(ctx context.Context, host *db.Host, from netip.Addr, 
 //
 // Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid when the host or its key is
 // gone since it was let in. On any error the canonical credential is unchanged.
-func (s *Service) Store(ctx context.Context, host *db.Host, from netip.Addr, upload *Document, hint Digest) (*Outcome, error) {
+func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Digest) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
-		held, err := q.HostHold(ctx, db.HostHoldParams{ID: host.ID, KeySHA256: host.KeySHA256})
+		held, err := q.HostHold(ctx, db.HostHoldParams{ID: v.Host.ID, KeySHA256: v.Host.KeySHA256})
 		switch {
 		case err != nil:
-			return fmt.Errorf("looking up %s: %w", host.FQDN, err)
+			return fmt.Errorf("looking up %s: %w", v.Host.FQDN, err)
 		case held == 0:
 			return fleet.ErrKeyInvalid
 		}
-		row, current, err := currentOf(ctx, q, host.AccountID)
+		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
 			return err
 		}
@@ -82,21 +97,21 @@ func (s *Service) Store(ctx context.Context, host *db.Host, from netip.Addr, upl
 		}
 		outcome.Current = current
 		if outcome.Verdict == Updated {
-			next := newGeneration{upload: upload, source: audit.KindHost, host: &host.ID, after: row}
-			if row, outcome.Current, err = s.advance(ctx, q, host.AccountID, next); err != nil {
+			next := newGeneration{upload: upload, source: audit.KindHost, host: &v.Host.ID, after: row}
+			if row, outcome.Current, err = s.advance(ctx, q, v.Host.AccountID, next); err != nil {
 				return err
 			}
 		}
-		if err := synced(ctx, q, host, outcome.Current); err != nil {
+		if err := synced(ctx, q, v.Host, outcome.Current); err != nil {
 			return err
 		}
-		if outcome.Verdict.CarriesAuth() {
-			if outcome.Body, err = s.deliver(ctx, q, host, row); err != nil {
+		if outcome.Verdict.CarriesAuth() && !v.Grace {
+			if outcome.Body, err = s.deliver(ctx, q, v.Host, row); err != nil {
 				return err
 			}
 		}
 		return audit.Record(ctx, q, audit.Entry{
-			At: s.now(), Action: audit.ActionStore, HostID: host.ID, Actor: hostActor(host, from),
+			At: s.now(), Action: audit.ActionStore, HostID: v.Host.ID, Actor: v.actor(),
 			Details: storeDetails(outcome, upload),
 		})
 	})
@@ -250,10 +265,6 @@ func storeDetails(outcome *Outcome, upload *Document) audit.Details {
 		"incoming_last_refresh": upload.LastRefresh, "incoming_digest": upload.Digest.String(),
 		"stored_last_refresh": outcome.Current.LastRefresh, "stored_digest": outcome.Current.digestText(),
 	}
-}
-
-func hostActor(host *db.Host, from netip.Addr) audit.Actor {
-	return audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: from}
 }
 
 // version is what decisions compare; nil when there is no generation.

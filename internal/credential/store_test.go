@@ -73,7 +73,7 @@ func (s *shelf) document(t *testing.T, file []byte) *credential.Document {
 
 func (s *shelf) put(t *testing.T, host *db.Host, file []byte, hint credential.Digest) *credential.Outcome {
 	t.Helper()
-	outcome, err := s.Store(t.Context(), host, home, s.document(t, file), hint)
+	outcome, err := s.Store(t.Context(), credential.Visit{Host: host, From: home}, s.document(t, file), hint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestStoreDecisions(t *testing.T) {
 	}
 
 	stranger := s.document(t, authtest.New(authtest.Options{AccountID: "acct-other", LastRefresh: start.Add(2 * time.Hour)}))
-	_, err := s.Store(t.Context(), a, home, stranger, credential.Digest{})
+	_, err := s.Store(t.Context(), credential.Visit{Host: a, From: home}, stranger, credential.Digest{})
 	if !errors.Is(err, credential.ErrAccountMismatch) {
 		t.Errorf("got %v for another account's login, want %v", err, credential.ErrAccountMismatch)
 	}
@@ -167,7 +167,7 @@ func TestRetrieveDecisions(t *testing.T) {
 	host := s.host(t, "a.example")
 	ask := func(digest credential.Digest, at time.Time) *credential.Outcome {
 		t.Helper()
-		outcome, err := s.Retrieve(t.Context(), host, home, credential.Held{Digest: digest, LastRefresh: at.Format(time.RFC3339Nano), RefreshedAt: at})
+		outcome, err := s.Retrieve(t.Context(), credential.Visit{Host: host, From: home}, credential.Held{Digest: digest, LastRefresh: at.Format(time.RFC3339Nano), RefreshedAt: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestStoresInParallel(t *testing.T) {
 	for i := range hosts {
 		all.Go(func() {
 			<-begin
-			outcomes[i], failures[i] = s.Store(t.Context(), senders[i], home, uploads[i], credential.Digest{})
+			outcomes[i], failures[i] = s.Store(t.Context(), credential.Visit{Host: senders[i], From: home}, uploads[i], credential.Digest{})
 		})
 	}
 	close(begin)
@@ -291,7 +291,7 @@ func TestStoresInAscendingOrder(t *testing.T) {
 	var all sync.WaitGroup
 	for _, document := range documents {
 		all.Go(func() {
-			if _, err := s.Store(t.Context(), host, home, document, credential.Digest{}); err != nil {
+			if _, err := s.Store(t.Context(), credential.Visit{Host: host, From: home}, document, credential.Digest{}); err != nil {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Kind says what a caller can do about an error. Surfaces map it to an HTTP status or an exit code in one place each.
@@ -60,6 +61,7 @@ type Error struct {
 	Message string              // for people; may be matched by old clients (contract/host-api.md 1.4)
 	Details map[string]any      // machine-readable context that the caller may know
 	Fields  map[string][]string // field → texts, for validation errors
+	Retry   time.Duration       // when to come back; 0: no advice
 	Cause   error               // for the log; never leaves the gateway
 }
 
@@ -105,6 +107,13 @@ func (e *Error) With(key string, value any) *Error {
 		c.Details = map[string]any{}
 	}
 	c.Details[key] = value
+	return &c
+}
+
+// Later returns a copy that advises the caller to come back after d.
+func (e *Error) Later(d time.Duration) *Error {
+	c := *e
+	c.Retry = d
 	return &c
 }
 

@@ -4,23 +4,22 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/audit"
 )
 
-// AuthenticateOptions change what Authenticate insists on. The zero value insists on everything.
-type AuthenticateOptions struct {
-	Force bool // accept any address and bind the host to it: only for a host that removes itself
+// AdmitOptions change what Admit insists on. The zero value insists on everything.
+type AdmitOptions struct {
+	Force bool // accept an address the host is not bound to, and bind it there: only for a host that removes itself
 }
 
-// Authenticate decides whether a key presented from an address is a host's, and binds the host to the address on first
-// use. presented is the key as it came; from is the client's address as Caddy established it.
+// Find returns the host that an API key belongs to. presented is the key as it came.
 //
-// Errors: ErrKeyMissing, ErrKeyInvalid, ErrHostDisabled, ErrIPMismatch. A caller whose address is unknown gets
-// ErrIPMismatch: without an address there is no binding, and a binding that can be avoided is none.
-func (s *Service) Authenticate(ctx context.Context, presented string, from netip.Addr, opts AuthenticateOptions) (*db.Host, error) {
+// Errors: ErrKeyMissing, ErrKeyInvalid.
+func (s *Service) Find(ctx context.Context, presented string) (*db.Host, error) {
 	if presented == "" {
 		return nil, ErrKeyMissing
 	}
@@ -28,38 +27,89 @@ func (s *Service) Authenticate(ctx context.Context, presented string, from netip
 	if !ok {
 		return nil, ErrKeyInvalid
 	}
-	now := s.now()
-	host, err := s.store.HostByKey(ctx, db.HostByKeyParams{KeySHA256: key.SHA256(), Now: now})
+	host, err := s.store.HostByKey(ctx, db.HostByKeyParams{KeySHA256: key.SHA256(), Now: s.now()})
 	switch {
 	case db.IsNoRows(err):
 		return nil, ErrKeyInvalid
 	case err != nil:
 		return nil, fmt.Errorf("looking up an API key: %w", err)
 	}
+	return &host, nil
+}
+
+// Admit decides whether a host whose key was found may come from an address, and binds it there on first use. from is
+// the client's address as Caddy established it. The rules, in this order:
+//
+//	the host is switched off                      ErrHostDisabled
+//	the address is unknown                        ErrIPMismatch: a binding that can be avoided is none
+//	the address belongs to the runner             let in, bound to nothing, recorded
+//	the host has networks, none has the address   ErrIPMismatch, even if forced
+//	it is bound to this address, or to its /64    let in
+//	it is unbound, roaming, forced, or has networks    let in and bound there
+//	otherwise                                     ErrIPMismatch
+func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr, opts AdmitOptions) (*db.Host, error) {
 	if host.Status != "active" {
 		return nil, ErrHostDisabled
 	}
 	if !from.IsValid() {
 		return nil, ErrIPMismatch
 	}
-	from = normal(from)
-	if host.BoundIP == nil || *host.BoundIP != from {
-		return s.bind(ctx, &host, from, opts, now)
+	from, now := normal(from), s.now()
+	if contains(s.cfg.RunnerBypass, from) && (host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from)) {
+		return host, s.recordBypass(ctx, host, from, now)
 	}
-	if err := s.touch(ctx, &host, now); err != nil {
+	if len(host.AllowFrom) > 0 && !contains(host.AllowFrom, from) {
+		return nil, ErrIPMismatch.With("received_ip", from.String())
+	}
+	if host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from) {
+		return s.bind(ctx, host, from, opts, now)
+	}
+	if err := s.touch(ctx, host, now); err != nil {
 		return nil, err
 	}
-	return &host, nil
+	return host, nil
+}
+
+// bindingBits is how much of an address binds: all of an IPv4 one, the network of an IPv6 one, whose rest a machine
+// changes by itself every day.
+func (s *Service) bindingBits(addr netip.Addr) int {
+	if addr.Is6() {
+		return s.cfg.IPv6Bits
+	}
+	return addr.BitLen()
+}
+
+func (s *Service) sameNetwork(bound, from netip.Addr) bool {
+	prefix, err := bound.Prefix(s.bindingBits(bound))
+	return err == nil && prefix.Contains(from)
+}
+
+func contains(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(network netip.Prefix) bool { return network.Contains(addr) })
+}
+
+// recordBypass records that the runner used a host's key. It is no contact of the host's.
+func (s *Service) recordBypass(ctx context.Context, host *db.Host, from netip.Addr, now time.Time) error {
+	details := audit.Details{"ip": from.String(), "expected_ip": ""}
+	if host.BoundIP != nil {
+		details["expected_ip"] = host.BoundIP.String()
+	}
+	return s.store.WithTx(ctx, func(q *db.Queries) error {
+		return audit.Record(ctx, q, audit.Entry{
+			At: now, Action: audit.ActionRunnerBypass, HostID: host.ID, Details: details,
+			Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: from},
+		})
+	})
 }
 
 // bind pins a host to an address, if it may be; the decision is the statement's, so that racing first contacts cannot
 // both win. The host's own copy of the outcome is returned.
-func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts AuthenticateOptions, now time.Time) (*db.Host, error) {
+func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts AdmitOptions, now time.Time) (*db.Host, error) {
 	var bound db.Host
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
 		row, err := q.HostBindIP(ctx, db.HostBindIPParams{
-			ID: host.ID, KeySHA256: host.KeySHA256, IP: from, Force: opts.Force, Now: now,
-			ExpiresAt: now.Add(temporaryLife),
+			ID: host.ID, KeySHA256: host.KeySHA256, IP: from, Bits: int32(s.bindingBits(from)), //nolint:gosec // at most 128
+			Force: opts.Force, Now: now, ExpiresAt: now.Add(temporaryLife),
 		})
 		switch {
 		case db.IsNoRows(err):
@@ -69,13 +119,13 @@ func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts
 		}
 		bound = row.Host
 		action, details := audit.ActionBindIP, audit.Details{"ip": from.String()}
+		if row.Here { // a first contact that came at the same time has bound it already
+			return nil
+		}
 		if previous := row.PreviousIP; previous != nil {
-			if *previous == from { // a first contact that came at the same time has bound it already
-				return nil
-			}
 			details["previous_ip"] = previous.String()
 			action = audit.ActionRoamingIP
-			if !bound.Roaming {
+			if !bound.Roaming && len(bound.AllowFrom) == 0 {
 				action = audit.ActionForceIP
 			}
 		}

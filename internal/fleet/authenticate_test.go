@@ -45,7 +45,7 @@ func TestAuthenticateRefusals(t *testing.T) {
 		"a disabled host, anywhere":       {disabled.Key.Reveal(), netip.Addr{}, fleet.ErrHostDisabled},
 		"a good key":                      {key, home, nil},
 	} {
-		host, err := r.Authenticate(t.Context(), c.key, c.from, fleet.AuthenticateOptions{})
+		host, err := r.authenticate(t.Context(), c.key, c.from, fleet.AdmitOptions{})
 		is(t, name, err, c.want)
 		if (host != nil) != (c.want == nil) {
 			t.Errorf("%s: got host %v with %v", name, host, err)
@@ -123,7 +123,8 @@ func TestBinding(t *testing.T) {
 		"forced from nowhere":        {first: home, second: netip.Addr{}, force: true, want: fleet.ErrIPMismatch, bound: home},
 		"roaming to nowhere":         {first: home, second: netip.Addr{}, roaming: true, want: fleet.ErrIPMismatch, bound: home},
 		"an IPv4 and its IPv6 twin":  {first: home, second: netip.MustParseAddr("::203.0.113.9"), want: fleet.ErrIPMismatch, bound: home},
-		"a neighbour in the same 64": {first: netip.MustParseAddr("2001:db8::1"), second: netip.MustParseAddr("2001:db8::2"), want: fleet.ErrIPMismatch, bound: netip.MustParseAddr("2001:db8::1")},
+		"a neighbour in the same 64": {first: netip.MustParseAddr("2001:db8::1"), second: netip.MustParseAddr("2001:db8::2"), bound: netip.MustParseAddr("2001:db8::1")},
+		"a neighbour in the next 64": {first: netip.MustParseAddr("2001:db8::1"), second: netip.MustParseAddr("2001:db8:0:1::1"), want: fleet.ErrIPMismatch, bound: netip.MustParseAddr("2001:db8::1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +134,7 @@ func TestBinding(t *testing.T) {
 			r.mustEnter(t, e.Key, c.first)
 			before := value[int64](t, r, "SELECT max(id) FROM audit_entry")
 
-			host, err := r.Authenticate(t.Context(), e.Key.Reveal(), c.second, fleet.AuthenticateOptions{Force: c.force})
+			host, err := r.authenticate(t.Context(), e.Key.Reveal(), c.second, fleet.AdmitOptions{Force: c.force})
 			is(t, "second contact", err, c.want)
 			if got := value[netip.Addr](t, r, "SELECT bound_ip FROM host"); got != c.bound {
 				t.Errorf("got bound to %s, want %s", got, c.bound)

@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/cdxgate/cdxgate/db"
-	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/errs"
 )
@@ -19,8 +18,8 @@ import (
 // ErrWindowClosed is an insecure host that calls outside its window.
 var ErrWindowClosed = errs.New(errs.Forbidden, "insecure_api_disabled", "Insecure host API access disabled")
 
-// windowSlide is how far a call moves an insecure host's window on.
-const windowSlide = 10 * time.Minute
+// windowMinutes is how far a call moves an insecure host's window on, unless the host has its own measure.
+const windowMinutes = 10
 
 // Contact is what a host says about itself when it asks for, or offers, a credential.
 type Contact struct {
@@ -29,21 +28,23 @@ type Contact struct {
 	WrapperVersion string
 }
 
-// WindowOpen reports whether a host may call now: a secure one always, an insecure one inside its window.
-func WindowOpen(host *db.Host, now time.Time) bool {
-	return host.Secure || (host.InsecureUntil != nil && !host.InsecureUntil.Before(now))
+// WindowOpen reports whether a host may be given anything now: a secure one always, an insecure one inside its window.
+func (s *Service) WindowOpen(host *db.Host) bool {
+	return host.Secure || (host.InsecureUntil != nil && !host.InsecureUntil.Before(s.now()))
 }
 
 // RecordContact counts a call for the credential and decides whether an insecure host may make it now. The returned
-// host is as it is after the call.
+// host is as it is after the call; if its window is not open then, it is in the grace, and may bring but not get.
 //
 // Errors: ErrWindowClosed; ErrKeyInvalid when the host or its key is gone by now.
 func (s *Service) RecordContact(ctx context.Context, host *db.Host, from netip.Addr, c Contact) (*db.Host, error) {
-	now := s.now()
+	now, minutes := s.now(), windowMinutes
+	if host.WindowMinutes != nil {
+		minutes = int(*host.WindowMinutes)
+	}
 	recorded, err := s.store.HostCall(ctx, db.HostCallParams{
-		ID: host.ID, KeySHA256: host.KeySHA256, Now: now, WindowEnd: now.Add(windowSlide),
-		IsStore: c.Command == api.CommandStore, ClientVersion: cleanVersion(c.ClientVersion),
-		WrapperVersion: cleanVersion(c.WrapperVersion),
+		ID: host.ID, KeySHA256: host.KeySHA256, Now: now, WindowEnd: now.Add(time.Duration(minutes) * time.Minute),
+		ClientVersion: cleanVersion(c.ClientVersion), WrapperVersion: cleanVersion(c.WrapperVersion),
 	})
 	switch {
 	case err == nil:

@@ -54,12 +54,10 @@ func (s *Service) Register(ctx context.Context, r Registration, by audit.Actor) 
 		return nil, err
 	}
 	e := &Enrolment{Key: key, Token: token}
-	for {
-		err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
+	err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
+	if db.IsUniqueViolation(err) {
 		// Somebody else registered the same name between our look and our insert: it exists now, so look again.
-		if !db.IsUniqueViolation(err) || ctx.Err() != nil {
-			break
-		}
+		err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
 	}
 	if err != nil {
 		return nil, err
@@ -79,7 +77,7 @@ func (s *Service) register(ctx context.Context, q *db.Queries, r Registration, e
 		expiresAt = new(now.Add(temporaryLife))
 	}
 	result := "created"
-	_, err := q.HostByFQDN(ctx, r.FQDN)
+	existing, err := q.HostByFQDNPruned(ctx, r.FQDN)
 	switch {
 	case db.IsNoRows(err):
 		account, err := q.AccountByName(ctx, "default")
@@ -95,10 +93,12 @@ func (s *Service) register(ctx context.Context, q *db.Queries, r Registration, e
 		}
 	case err != nil:
 		return fmt.Errorf("looking up %s: %w", r.FQDN, err)
-	case !r.Rekey:
+	case existing.DeletedAt == nil && !r.Rekey:
 		return ErrHostExists.With("fqdn", r.FQDN)
 	default:
-		result = "rotated"
+		if existing.DeletedAt == nil {
+			result = "rotated"
+		}
 		e.Host, err = q.HostRekey(ctx, db.HostRekeyParams{
 			FQDN: r.FQDN, KeySHA256: e.Key.SHA256(), KeyPrefix: e.Key.Prefix(), Secure: !r.Insecure, VIP: r.VIP,
 			InsecureUntil: windowEnd, SetExpiry: r.Temporary != nil, ExpiresAt: expiresAt, Now: now,

@@ -31,14 +31,17 @@ var (
 
 // Config of a Service. The zero value is ready for production.
 type Config struct {
-	PublicURL  string           // base of install URLs, without a trailing slash
-	InstallTTL time.Duration    // how long an install token is good. Default: 30 minutes
-	Now        func() time.Time // Default: time.Now
-	Rand       io.Reader        // source of keys and tokens. Default: crypto/rand.Reader
+	PublicURL    string           // base of install URLs, without a trailing slash
+	InstallTTL   time.Duration    // how long an install token is good. Default: 30 minutes
+	IPv6Bits     int              // length of the network an IPv6 host is bound to. Default: 64
+	RunnerBypass []netip.Prefix   // networks of the runner, which may use any host's key
+	Now          func() time.Time // Default: time.Now
+	Rand         io.Reader        // source of keys and tokens. Default: crypto/rand.Reader
 }
 
 const (
 	defaultInstallTTL = 30 * time.Minute
+	defaultIPv6Bits   = 64
 	initialWindow     = 30 * time.Minute // an insecure host may call for so long after registration
 	temporaryLife     = 2 * time.Hour    // a temporary host lives so long after its last contact
 	touchEvery        = time.Minute      // last_seen_at is no more precise than this
@@ -55,6 +58,9 @@ type Service struct {
 func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
 	if cfg.InstallTTL == 0 {
 		cfg.InstallTTL = defaultInstallTTL
+	}
+	if cfg.IPv6Bits == 0 {
+		cfg.IPv6Bits = defaultIPv6Bits
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -157,7 +157,7 @@ func TestNoActWithoutItsAuditEntry(t *testing.T) {
 		"bind": func() error { _, err := r.enter(t, fresh.Key, home); return err },
 		"roam": func() error { _, err := r.enter(t, roaming.Key, away); return err },
 		"force": func() error {
-			_, err := r.Authenticate(ctx, bound.Key.Reveal(), away, fleet.AuthenticateOptions{Force: true})
+			_, err := r.authenticate(ctx, bound.Key.Reveal(), away, fleet.AdmitOptions{Force: true})
 			return err
 		},
 		"delete": func() error {

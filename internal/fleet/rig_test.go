@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -72,10 +73,19 @@ func (r *rig) register(t *testing.T, registration fleet.Registration) *fleet.Enr
 	return e
 }
 
+// authenticate is what a surface does with a key.
+func (r *rig) authenticate(ctx context.Context, presented string, from netip.Addr, opts fleet.AdmitOptions) (*db.Host, error) {
+	host, err := r.Find(ctx, presented)
+	if err != nil {
+		return nil, err
+	}
+	return r.Admit(ctx, host, from, opts)
+}
+
 // enter authenticates with a key from an address.
 func (r *rig) enter(t *testing.T, key fleet.APIKey, from netip.Addr) (*db.Host, error) {
 	t.Helper()
-	return r.Authenticate(t.Context(), key.Reveal(), from, fleet.AuthenticateOptions{})
+	return r.authenticate(t.Context(), key.Reveal(), from, fleet.AdmitOptions{})
 }
 
 func (r *rig) mustEnter(t *testing.T, key fleet.APIKey, from netip.Addr) *db.Host {

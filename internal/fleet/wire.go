@@ -13,6 +13,7 @@ func Wire(h *db.Host) api.Host {
 		FQDN: h.FQDN, Status: h.Status, LastRefresh: h.LastRefresh, UpdatedAt: api.Time{Time: h.UpdatedAt},
 		ExpiresAt: wireTime(h.ExpiresAt), ClientVersion: h.ClientVersion, WrapperVersion: h.WrapperVersion,
 		APICalls: h.APICalls, AllowRoamingIPs: h.Roaming, Secure: h.Secure, VIP: h.VIP,
+		ClientVersionOverride: h.ClientVersionPin, InsecureWindowMinutes: windowOf(h),
 		InsecureEnabledUntil: wireTime(h.InsecureUntil), InsecureGraceUntil: wireTime(h.GraceUntil),
 	}
 }
@@ -25,6 +26,13 @@ func WireEnrolment(e *Enrolment) *api.RegisterResponse {
 			Token: e.Token.Reveal(), URL: e.URL, Command: e.Command, ExpiresAt: api.Time{Time: e.ExpiresAt},
 		},
 	}
+}
+
+func windowOf(h *db.Host) *int {
+	if h.WindowMinutes == nil {
+		return nil
+	}
+	return new(int(*h.WindowMinutes))
 }
 
 func wireTime(t *time.Time) api.Time {

@@ -33,6 +33,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
+	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
 
@@ -49,6 +51,8 @@ const clientIPHeader = "Gatewaytest-Client-Ip"
 type Options struct {
 	Now     func() time.Time  // of fleet and credential. Default: time.Now
 	Clients map[string]string // builds of cdx :: platform → content
+	Limits  ratelimit.Rules   // Default: nobody is limited
+	Fleet   fleet.Config      // PublicURL and Now are set by New
 }
 
 // Gateway is a running gateway. It ends with its test.
@@ -57,6 +61,8 @@ type Gateway struct {
 	Fleet       *fleet.Service
 	Credentials *credential.Service
 	Certs       *adminca.Service
+	Policy      *policy.Service
+	Limits      *ratelimit.Service
 	Host        *hostapi.Surface
 	Admin       *admin.Surface
 	DataDir     string
@@ -100,14 +106,18 @@ func (g *Gateway) open(t testing.TB) {
 
 // compose builds on the open gateway what the app of a real one builds.
 func (g *Gateway) compose(opts Options) {
-	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, fleet.Config{PublicURL: PublicURL, Now: opts.Now})
+	opts.Fleet.PublicURL, opts.Fleet.Now = PublicURL, opts.Now
+	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, opts.Fleet)
+	g.Policy = policy.New(g.Core.DB, opts.Now)
+	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{Now: opts.Now})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
+		Policy: g.Policy, Limits: g.Limits,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Logger: g.Logger()})
+	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})
 }
 
 func (g *Gateway) listen(t testing.TB) {
@@ -122,14 +132,14 @@ func (g *Gateway) listen(t testing.TB) {
 	t.Cleanup(g.admins.Close)
 }
 
-// serveHosts is the site for hosts: three tables, then the fallback.
+// serveHosts is the site for hosts: the tables, then the fallback.
 func (g *Gateway) serveHosts(w http.ResponseWriter, r *http.Request) {
-	for _, table := range []*call.Table{g.Host.Auth, g.Host.Installer, g.Host.Versions} {
+	for _, table := range g.Host.Tables() {
 		if table.TryServe(w, r) {
 			return
 		}
 	}
-	call.NewTable(g.Logger()).ServeHTTP(w, r)
+	g.Host.Fallback.ServeHTTP(w, r)
 }
 
 func withClientIP(next http.Handler) http.Handler {

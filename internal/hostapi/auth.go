@@ -23,7 +23,7 @@ var errInstallation = errs.New(errs.Forbidden, "installation_mismatch", "Install
 
 // auth serves POST /auth: tells a host what to do with its auth.json, hands out the canonical one, takes newer ones.
 func (s *Surface) auth(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.Authenticate(r.Request, r.From, fleet.AuthenticateOptions{})
+	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +57,11 @@ func (s *Surface) retrieveAuth(r *call.Request, host *db.Host, request authReque
 		return nil, err
 	}
 	held := credential.Held{Digest: digest, LastRefresh: lastRefresh, RefreshedAt: refreshedAt}
-	outcome, err := s.cfg.Credentials.Retrieve(r.Context(), host, r.From, held)
+	outcome, err := s.cfg.Credentials.Retrieve(r.Context(), s.visit(r, host), held)
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(host, outcome), nil
+	return s.answer(r, host, outcome), nil
 }
 
 func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest) (any, error) {
@@ -78,23 +78,28 @@ func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest)
 	if err != nil {
 		hint = credential.Digest{}
 	}
-	outcome, err := s.cfg.Credentials.Store(r.Context(), host, r.From, upload, hint)
+	outcome, err := s.cfg.Credentials.Store(r.Context(), s.visit(r, host), upload, hint)
 	if err != nil {
 		return nil, err
 	}
-	answer := s.answer(host, outcome)
+	answer := s.answer(r, host, outcome)
 	answer.RunnerApplied = new(false)
 	return answer, nil
 }
 
+func (s *Surface) visit(r *call.Request, host *db.Host) credential.Visit {
+	return credential.Visit{Host: host, From: r.From, Grace: !s.cfg.Fleet.WindowOpen(host)}
+}
+
 // answer composes the data of an answer from what the subjects know.
-func (s *Surface) answer(host *db.Host, outcome *credential.Outcome) *api.AuthResponse {
-	wire := fleet.Wire(host)
+func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Outcome) *api.AuthResponse {
+	wire, decided := fleet.Wire(host), policyOf(r)
 	answer := &api.AuthResponse{
 		Status: string(outcome.Verdict), Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
 		Host: &wire, APICalls: host.APICalls,
-		Versions:      fleetVersions(&s.cfg.InstallationID),
-		QuotaHardFail: !host.VIP, QuotaLimitPercent: 100,
+		Versions:      s.hostVersions(r, host),
+		QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
+		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 		ChatGPTUsage: api.ChatGPTUsage{
 			Status:          "disabled",
 			PrimaryWindow:   api.UsageWindow{LimitSeconds: 5 * 60 * 60},
@@ -110,7 +115,7 @@ func (s *Surface) answer(host *db.Host, outcome *credential.Outcome) *api.AuthRe
 
 // leave serves DELETE /auth: a host removes itself. With ?force it may do so from an address its key is not bound to.
 func (s *Surface) leave(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.Authenticate(r.Request, r.From, fleet.AuthenticateOptions{Force: forced(r.URL.Query())})
+	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{Force: forced(r.URL.Query())})
 	if err != nil {
 		return nil, err
 	}

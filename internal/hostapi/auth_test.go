@@ -111,7 +111,7 @@ func TestErrors(t *testing.T) {
 		if !strings.Contains(g.Logs.String(), a.Header.Get("X-Request-Id")) {
 			t.Errorf("%s: the log does not have the request's id", name)
 		}
-		if c.status == 405 && a.Header.Get("Allow") != "DELETE, POST" {
+		if c.status == 405 && a.Header.Get("Allow") != "DELETE, OPTIONS, POST" {
 			t.Errorf("%s: got Allow %q", name, a.Header.Get("Allow"))
 		}
 	}

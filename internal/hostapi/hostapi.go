@@ -5,14 +5,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"strings"
 
-	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
 
@@ -21,6 +20,8 @@ type Config struct {
 	Fleet          *fleet.Service
 	Credentials    *credential.Service
 	Clients        *release.Clients
+	Policy         *policy.Service
+	Limits         *ratelimit.Service
 	PublicURL      string // base URL hosts use, without a trailing slash
 	InstallationID string
 	Version        string                      // of the gateway and of the cdx it hands out
@@ -28,75 +29,46 @@ type Config struct {
 	Logger         *slog.Logger
 }
 
-// Surface serves hosts. Its three tables can be mounted apart; each answers only its own paths.
+// Surface serves hosts. Its tables can be mounted apart; each answers only its own paths.
 type Surface struct {
 	Auth      *call.Table // credentials
-	Installer *call.Table // enrolment and client binaries
+	Usage     *call.Table // token usage
+	Installer *call.Table // enrolment, seeding, client binaries
+	Library   *call.Table // shared files
 	Versions  *call.Table // versions and health
+	Fallback  *call.Table // no path: the 404 for what nobody owns, behind the same gate
 
 	cfg Config
 }
 
 // New makes the surface.
 func New(cfg Config) *Surface {
-	s := &Surface{
-		Auth: call.NewTable(cfg.Logger), Installer: call.NewTable(cfg.Logger), Versions: call.NewTable(cfg.Logger), cfg: cfg,
+	s := &Surface{cfg: cfg}
+	for _, table := range []**call.Table{&s.Auth, &s.Usage, &s.Installer, &s.Library, &s.Versions, &s.Fallback} {
+		*table = call.NewTable(cfg.Logger, s.gate)
 	}
 	s.Auth.Handle(http.MethodPost, api.PathAuth, s.auth)
 	s.Auth.Handle(http.MethodDelete, api.PathAuth, s.leave)
 
-	s.Installer.Handle(http.MethodGet, api.PathInstall+"{}", s.installer)
-	s.Installer.Handle(http.MethodPost, api.PathInstall+"{}", s.enrol)
-	s.Installer.Handle(http.MethodGet, api.PathClient+"{}", s.client)
+	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathInstall+"{}", s.installer)
+	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathInstall+"{}", s.enrol)
+	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathClient+"{}", s.client)
 
 	s.Versions.Handle(http.MethodGet, api.PathVersions, s.versions)
-	s.Versions.Handle(http.MethodGet, api.PathLive, Live)
-	s.Versions.Handle(http.MethodGet, api.PathReady, s.ready)
+	s.Versions.HandleAs(call.Exempt, http.MethodGet, api.PathLive, Live)
+	s.Versions.HandleAs(call.Exempt, http.MethodGet, api.PathReady, s.ready)
 	return s
 }
 
+// Tables are the surface's tables in the order of the shorthand that mounts them all; the fallback is not among them.
+func (s *Surface) Tables() []*call.Table {
+	return []*call.Table{s.Installer, s.Auth, s.Usage, s.Library, s.Versions}
+}
+
 // Routes lists "METHOD path" of every route.
-func (s *Surface) Routes() []string {
-	return append(append(s.Auth.Routes(), s.Installer.Routes()...), s.Versions.Routes()...)
-}
-
-type hostKey struct{}
-
-// WithHost tells the calls below ctx that a host was authenticated already.
-func WithHost(ctx context.Context, host *db.Host) context.Context {
-	return context.WithValue(ctx, hostKey{}, host)
-}
-
-// Authenticate decides whose call r is, unless that was decided before.
-func (s *Surface) Authenticate(r *http.Request, from netip.Addr, opts fleet.AuthenticateOptions) (*db.Host, error) {
-	if host, ok := r.Context().Value(hostKey{}).(*db.Host); ok {
-		return host, nil // from its own address, so there is nothing to force
+func (s *Surface) Routes() (all []string) {
+	for _, table := range s.Tables() {
+		all = append(all, table.Routes()...)
 	}
-	return s.cfg.Fleet.Authenticate(r.Context(), presentedKey(r), from, opts)
-}
-
-// Identify is Authenticate with the name of the host's account.
-func (s *Surface) Identify(r *http.Request, from netip.Addr, opts fleet.AuthenticateOptions) (host *db.Host, account string, err error) {
-	if host, err = s.Authenticate(r, from, opts); err != nil {
-		return nil, "", err
-	}
-	account, err = s.cfg.Fleet.AccountName(r.Context(), host)
-	return host, account, err
-}
-
-// presentedKey is X-API-Key if there is one, else the bearer token.
-func presentedKey(r *http.Request) string {
-	if key := r.Header.Get(api.HeaderAPIKey); key != "" && key != "0" {
-		return key
-	}
-	return BearerToken(r)
-}
-
-// BearerToken is the token of r's Authorization header; "" when it holds none.
-func BearerToken(r *http.Request) string {
-	token, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !isBearer {
-		return ""
-	}
-	return token
+	return all
 }

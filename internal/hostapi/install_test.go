@@ -168,10 +168,9 @@ func TestClientDownload(t *testing.T) {
 	if a := get("cdx-linux-amd64", http.Header{"Range": {"bytes=1-3"}}); a.Status != http.StatusPartialContent || string(a.Body) != build[1:4] {
 		t.Errorf("got %d %q for a part", a.Status, a.Body)
 	}
-	for _, name := range []string{"..%2fkeyring", "cdx-..%2f..%2fkeyring", "../keyring"} {
-		get(name, nil).Refused(t, 404, "route_not_found", "Route not found")
-	}
+	get("../../keyring", nil).Refused(t, 404, "route_not_found", "Route not found")
 	for _, name := range []string{
+		"..%2fkeyring", "cdx-..%2f..%2fkeyring",
 		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256", "cdx-..", "x",
 	} {
 		a := get(name, nil)

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/policy"
 )
 
 const pingTimeout = 2 * time.Second
@@ -16,17 +18,30 @@ const pingTimeout = 2 * time.Second
 var errNotReady = errs.New(errs.Unavailable, "database_unavailable", "The gateway cannot reach its database; try again later")
 
 // versions answers what the fleet should run. Callers without a key do not learn which installation this is.
-func (s *Surface) versions(http.ResponseWriter, *call.Request) (any, error) {
-	return fleetVersions(nil), nil
+func (s *Surface) versions(_ http.ResponseWriter, r *call.Request) (any, error) {
+	return fleetVersions(policyOf(r)), nil
 }
 
-// fleetVersions is the versions block. What the gateway does not track yet is null, quota rules are at their defaults.
-func fleetVersions(installationID *string) api.Versions {
-	return api.Versions{
-		ClientVersionSource: "unknown",
-		QuotaHardFail:       true, QuotaLimitPercent: 100,
-		InstallationID: installationID,
+// fleetVersions is the versions block of nobody in particular. What the gateway does not track yet is null.
+func fleetVersions(decided *policy.Policy) api.Versions {
+	versions := api.Versions{
+		ClientVersionSource: "unknown", QuotaHardFail: decided.QuotaHardFail, QuotaLimitPercent: decided.QuotaLimitPercent,
+		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 	}
+	if decided.ClientVersion != "" {
+		versions.ClientVersion, versions.ClientVersionSource = &decided.ClientVersion, "locked"
+	}
+	return versions
+}
+
+// hostVersions is the versions block of one host, whose own pin goes before the fleet's.
+func (s *Surface) hostVersions(r *call.Request, host *db.Host) api.Versions {
+	versions := fleetVersions(policyOf(r))
+	versions.InstallationID = &s.cfg.InstallationID
+	if host.ClientVersionPin != nil {
+		versions.ClientVersion, versions.ClientVersionSource = host.ClientVersionPin, "locked"
+	}
+	return versions
 }
 
 // Live says that the process runs. It asks nothing of the database and is answered from the first moment on.

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,9 +22,9 @@ type AdminCertAddOptions struct {
 
 // AdminCertAdd issues an admin certificate, writes its files and shows, this once, the password of the .p12.
 func (c *Console) AdminCertAdd(ctx context.Context, name string, opts AdminCertAddOptions) error {
-	added, err := c.certs.Add(ctx, name, adminca.AddOptions{Dir: opts.Dir, Overwrite: opts.Overwrite}, c.by)
-	if err != nil {
-		return err
+	added, poolErr := c.certs.Add(ctx, name, adminca.AddOptions{Dir: opts.Dir, Overwrite: opts.Overwrite}, c.by)
+	if added == nil {
+		return poolErr
 	}
 	if added.PoolChanged {
 		running, err := opts.Reload()
@@ -40,11 +41,12 @@ func (c *Console) AdminCertAdd(ctx context.Context, name string, opts AdminCertA
 		"crt":       added.Files.Cert, "key": added.Files.Key, "p12": added.Files.P12, "p12_password": added.Files.Password.Reveal(),
 	}
 	c.say("✓ %s may come in until %s", added.Identity.Name, moment(added.Identity.NotAfter))
-	return c.print(document, func(out io.Writer) {
+	printErr := c.print(document, func(out io.Writer) {
 		_, _ = fmt.Fprintf(out, "certificate  %s\nkey          %s\nbrowser      %s\npassword     %s\n",
 			added.Files.Cert, added.Files.Key, added.Files.P12, added.Files.Password.Reveal())
 		c.say("  The password opens the .p12 and is kept nowhere: note it now.")
 	})
+	return errors.Join(printErr, poolErr)
 }
 
 // AdminCertList prints every certificate ever handed out.

@@ -334,3 +334,18 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("got %d findings, want 6", len(got))
 	}
 }
+
+// The certificate was made and its password is kept nowhere, so it is shown although the door does not know it yet.
+func TestAdminCertWithoutAPlaceForThePool(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	must(t, os.MkdirAll(filepath.Join(d.g.DataDir, "admin", "ca.pem", "in the way"), 0o700))
+	d.JSON = true
+	err := d.AdminCertAdd(t.Context(), "alice", AdminCertAddOptions{})
+	if err == nil || !strings.Contains(err.Error(), "writing the admin CA") {
+		t.Errorf("got %v, want the reason", err)
+	}
+	if added := document[map[string]string](t, d); added["p12_password"] == "" {
+		t.Errorf("got %v, want the password", added)
+	}
+}

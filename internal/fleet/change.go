@@ -1,0 +1,145 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+// ErrSecure is a window for a host that needs none.
+var ErrSecure = errs.New(errs.Conflict, "host_secure", "The host is a secure one: it needs no window")
+
+// Change says what is to be different about a host. Nil leaves a thing as it is.
+type Change struct {
+	Enabled       *bool
+	Secure        *bool
+	VIP           *bool
+	Roaming       *bool
+	MayStore      *bool
+	AllowFrom     []netip.Prefix // nil: as it is; empty: its binding decides again
+	WindowMinutes *int           // 0 to 480
+	ClientVersion *string        // the Codex version it is to run; "": the fleet's
+	Unbind        bool           // the next address it calls from is its address
+}
+
+// Update changes a host. Errors: ErrHostNotFound; kind Invalid.
+func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor) (*db.Host, error) {
+	params := db.HostUpdateParams{
+		ID: id, Now: s.now(), Secure: c.Secure, VIP: c.VIP, Roaming: c.Roaming, MayStore: c.MayStore,
+		AllowFrom: c.AllowFrom, Unbind: c.Unbind,
+	}
+	details := audit.Details{}
+	note := func(name string, flag *bool) {
+		if flag != nil {
+			details[name] = *flag
+		}
+	}
+	note("secure", c.Secure)
+	note("vip", c.VIP)
+	note("roaming", c.Roaming)
+	note("may_store", c.MayStore)
+	note("enabled", c.Enabled)
+	if c.Enabled != nil {
+		params.Status = new("disabled")
+		if *c.Enabled {
+			params.Status = new("active")
+		}
+	}
+	if c.AllowFrom != nil {
+		details["allow_from"] = c.AllowFrom
+	}
+	if c.WindowMinutes != nil {
+		if *c.WindowMinutes < 0 || *c.WindowMinutes > maxWindowMinutes {
+			return nil, errs.Field("insecure_window_minutes", "insecure_window_minutes must be a number from 0 to 480")
+		}
+		details["insecure_window_minutes"] = *c.WindowMinutes
+		params.WindowMinutes = new(int16(*c.WindowMinutes))
+	}
+	if c.ClientVersion != nil {
+		params.SetPin = true
+		details["client_version"] = *c.ClientVersion
+		if pin := strings.TrimSpace(*c.ClientVersion); pin != "" {
+			params.ClientVersionPin = new(cleanVersion(pin))
+		}
+	}
+	if c.Unbind {
+		details["unbind"] = true
+	}
+	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
+		return q.HostUpdate(ctx, params)
+	})
+}
+
+const (
+	maxWindowMinutes = 480
+	grace            = time.Hour // after its window was closed, an insecure host may so long bring what it has
+)
+
+// OpenWindow lets an insecure host call for so many minutes more. Errors: ErrHostNotFound, ErrSecure; kind Invalid.
+func (s *Service) OpenWindow(ctx context.Context, host *db.Host, minutes int, by audit.Actor) (*db.Host, error) {
+	if minutes < 1 || minutes > maxWindowMinutes {
+		return nil, errs.Field("duration_minutes", "duration_minutes must be a number from 1 to 480")
+	}
+	if host.Secure {
+		return nil, ErrSecure
+	}
+	details := audit.Details{"duration_minutes": minutes}
+	return s.change(ctx, by, audit.ActionInsecureEnable, details, func(q *db.Queries) (db.Host, error) {
+		return q.HostOpenWindow(ctx, db.HostOpenWindowParams{
+			ID: host.ID, Now: s.now(), Minutes: int32(minutes), //nolint:gosec // at most 480
+			Until: s.now().Add(time.Duration(minutes) * time.Minute),
+		})
+	})
+}
+
+// CloseWindow ends an insecure host's window. For an hour more it may store what it has. Errors: ErrHostNotFound, ErrSecure.
+func (s *Service) CloseWindow(ctx context.Context, host *db.Host, by audit.Actor) (*db.Host, error) {
+	if host.Secure {
+		return nil, ErrSecure
+	}
+	until := s.now().Add(grace)
+	details := audit.Details{"grace_until": until.Format(api.TimeFormat)}
+	return s.change(ctx, by, audit.ActionInsecureDisable, details, func(q *db.Queries) (db.Host, error) {
+		return q.HostCloseWindow(ctx, db.HostCloseWindowParams{ID: host.ID, Now: s.now(), GraceUntil: until})
+	})
+}
+
+// Restore makes a pruned host one again, with the key it had. Errors: ErrHostNotFound.
+func (s *Service) Restore(ctx context.Context, fqdn string, by audit.Actor) (*db.Host, error) {
+	name, err := ParseFQDN(fqdn)
+	if err != nil {
+		return nil, err
+	}
+	return s.change(ctx, by, audit.ActionHostRestore, audit.Details{}, func(q *db.Queries) (db.Host, error) {
+		return q.HostRestore(ctx, db.HostRestoreParams{FQDN: name, Now: s.now()})
+	})
+}
+
+// change runs one statement about one host and records it.
+func (s *Service) change(
+	ctx context.Context, by audit.Actor, action string, details audit.Details, statement func(*db.Queries) (db.Host, error),
+) (*db.Host, error) {
+	var host db.Host
+	err := s.store.WithTx(ctx, func(q *db.Queries) (err error) {
+		host, err = statement(q)
+		switch {
+		case db.IsNoRows(err):
+			return ErrHostNotFound
+		case err != nil:
+			return fmt.Errorf("changing a host: %w", err)
+		}
+		details["fqdn"] = host.FQDN
+		return audit.Record(ctx, q, audit.Entry{At: s.now(), Actor: by, Action: action, HostID: host.ID, Details: details})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &host, nil
+}

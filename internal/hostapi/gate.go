@@ -1,0 +1,140 @@
+package hostapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
+)
+
+// ErrDisabled is the kill switch. Old clients look for the word “disabled” in the message.
+var ErrDisabled = errs.New(errs.Unavailable, "api_disabled", "API disabled by administrator").Later(time.Minute)
+
+type (
+	policyKey struct{} // :: *policy.Policy
+	hostKey   struct{} // :: *db.Host, let in already by a handler before us
+	foundKey  struct{} // :: found
+)
+
+// found is whose key a request presents; nobody has decided yet whether that host may come.
+type found struct {
+	host *db.Host
+	err  error // fleet.ErrKeyMissing or ErrKeyInvalid when host is nil
+}
+
+// gate is what every call for hosts has to pass before its route is looked at: the kill switch, then the limit. Fleets
+// sit behind one address, so who shows a valid key is counted as the host it belongs to, everybody else as an address.
+func (s *Surface) gate(r *call.Request, rules call.Rules) error {
+	if rules == call.Exempt {
+		return nil
+	}
+	decided, err := s.cfg.Policy.Load(r.Context())
+	if err != nil {
+		return err
+	}
+	if decided.APIDisabled {
+		return ErrDisabled
+	}
+	ctx := context.WithValue(r.Context(), policyKey{}, decided)
+	r.Request = r.WithContext(ctx)
+	if _, admitted := ctx.Value(hostKey{}).(*db.Host); admitted || rules == call.Uncounted {
+		return nil
+	}
+	f, err := s.find(r.Request)
+	if err != nil {
+		return err
+	}
+	r.Request = r.WithContext(context.WithValue(ctx, foundKey{}, f))
+	var hostID int64
+	if f.host != nil {
+		hostID = f.host.ID
+	}
+	return s.cfg.Limits.Request(ctx, hostID, r.From)
+}
+
+// policyOf is the policy that a call passed the gate under.
+func policyOf(r *call.Request) *policy.Policy {
+	if decided, ok := r.Context().Value(policyKey{}).(*policy.Policy); ok {
+		return decided
+	}
+	return new(policy.Default())
+}
+
+func (s *Surface) find(r *http.Request) (found, error) {
+	host, err := s.cfg.Fleet.Find(r.Context(), presentedKey(r))
+	if errors.Is(err, fleet.ErrKeyMissing) || errors.Is(err, fleet.ErrKeyInvalid) {
+		return found{err: err}, nil
+	}
+	return found{host: host}, err
+}
+
+// authenticate decides whose call r is, unless that was decided before. An address that failed too often is refused
+// whatever key it comes with, or guessing would go on.
+func (s *Surface) authenticate(r *http.Request, from netip.Addr, opts fleet.AdmitOptions) (*db.Host, error) {
+	if host, ok := r.Context().Value(hostKey{}).(*db.Host); ok {
+		return host, nil // from its own address, so there is nothing to force
+	}
+	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AuthFail, from); err != nil {
+		return nil, err
+	}
+	f, known := r.Context().Value(foundKey{}).(found)
+	if !known {
+		var err error
+		if f, err = s.find(r); err != nil {
+			return nil, err
+		}
+	}
+	if f.host == nil {
+		return nil, s.cfg.Limits.Failure(r.Context(), ratelimit.AuthFail, from, errs.Of(f.err))
+	}
+	return s.cfg.Fleet.Admit(r.Context(), f.host, from, opts)
+}
+
+// Guard lets hosts through to handlers that are not ours, with the checks that calls of ours pass: kill switch, limits,
+// key, address, window. It returns the host and the name of its account.
+func (s *Surface) Guard(r *http.Request, from netip.Addr) (host *db.Host, account string, err error) {
+	guarded := &call.Request{Request: r, From: from}
+	if err := s.gate(guarded, call.Ordinary); err != nil {
+		return nil, "", err
+	}
+	if host, err = s.authenticate(guarded.Request, from, fleet.AdmitOptions{}); err != nil {
+		return nil, "", err
+	}
+	if !s.cfg.Fleet.WindowOpen(host) {
+		return nil, "", fleet.ErrWindowClosed
+	}
+	account, err = s.cfg.Fleet.AccountName(r.Context(), host)
+	return host, account, err
+}
+
+// WithHost tells the calls below ctx that Guard let a host through.
+func WithHost(ctx context.Context, host *db.Host) context.Context {
+	return context.WithValue(ctx, hostKey{}, host)
+}
+
+// presentedKey is X-API-Key if there is one, else the bearer token.
+func presentedKey(r *http.Request) string {
+	if key := r.Header.Get(api.HeaderAPIKey); key != "" && key != "0" {
+		return key
+	}
+	return BearerToken(r)
+}
+
+// BearerToken is the token of r's Authorization header; "" when it holds none.
+func BearerToken(r *http.Request) string {
+	token, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !isBearer {
+		return ""
+	}
+	return token
+}
