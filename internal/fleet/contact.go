@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -92,17 +90,7 @@ func cleanVersion(reported string) string {
 	if rest := strings.TrimLeft(text, "vV"); rest != "" && rest[0] >= '0' && rest[0] <= '9' {
 		text = rest
 	}
-	text = strings.Map(func(r rune) rune {
-		// Operators read this in a terminal, which more than ASCII's control characters can command.
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text)
-	for len(text) > maxVersionBytes {
-		_, size := utf8.DecodeLastRuneInString(text)
-		text = text[:len(text)-size]
-	}
+	text = cut(printable(text), maxVersionBytes)
 	if text == "" {
 		return "unknown"
 	}

@@ -36,6 +36,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
+	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
 // PublicURL is what the gateway believes its hosts reach it by.
@@ -61,6 +62,7 @@ type Gateway struct {
 	Fleet       *fleet.Service
 	Credentials *credential.Service
 	Certs       *adminca.Service
+	Usage       *usage.Service
 	Policy      *policy.Service
 	Limits      *ratelimit.Service
 	Host        *hostapi.Surface
@@ -108,13 +110,14 @@ func (g *Gateway) open(t testing.TB) {
 func (g *Gateway) compose(opts Options) {
 	opts.Fleet.PublicURL, opts.Fleet.Now = PublicURL, opts.Now
 	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, opts.Fleet)
+	g.Usage = usage.New(g.Core.DB, opts.Now)
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{Now: opts.Now})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
-		Policy: g.Policy, Limits: g.Limits,
+		Usage: g.Usage, Policy: g.Policy, Limits: g.Limits,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -52,7 +51,7 @@ func (s *Surface) retrieveAuth(r *call.Request, host *db.Host, request authReque
 		return nil, err
 	}
 	lastRefresh := strings.TrimSpace(request.lastRefresh)
-	refreshedAt, err := credential.ParseLastRefresh("last_refresh", lastRefresh, time.Now().Add(credential.RetrieveSlack))
+	refreshedAt, err := credential.ParseLastRefresh("last_refresh", lastRefresh, s.cfg.Credentials.Options().Now.Add(credential.RetrieveSlack))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func (s *Surface) retrieveAuth(r *call.Request, host *db.Host, request authReque
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(r, host, outcome), nil
+	return s.answer(r, host, outcome)
 }
 
 func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest) (any, error) {
@@ -82,7 +81,10 @@ func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest)
 	if err != nil {
 		return nil, err
 	}
-	answer := s.answer(r, host, outcome)
+	answer, err := s.answer(r, host, outcome)
+	if err != nil {
+		return nil, err
+	}
 	answer.RunnerApplied = new(false)
 	return answer, nil
 }
@@ -92,11 +94,15 @@ func (s *Surface) visit(r *call.Request, host *db.Host) credential.Visit {
 }
 
 // answer composes the data of an answer from what the subjects know.
-func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Outcome) *api.AuthResponse {
+func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Outcome) (*api.AuthResponse, error) {
+	month, err := s.cfg.Usage.Month(r.Context(), host.ID)
+	if err != nil {
+		return nil, err
+	}
 	wire, decided := fleet.Wire(host), policyOf(r)
 	answer := &api.AuthResponse{
 		Status: string(outcome.Verdict), Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
-		Host: &wire, APICalls: host.APICalls,
+		Host: &wire, APICalls: host.APICalls, TokenUsageMonth: month,
 		Versions:      s.hostVersions(r, host),
 		QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
 		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
@@ -110,7 +116,7 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 		answer.CanonicalLastRefresh = &outcome.Current.LastRefresh
 		answer.CanonicalDigest = new(outcome.Current.Digest.String())
 	}
-	return answer
+	return answer, nil
 }
 
 // leave serves DELETE /auth: a host removes itself. With ?force it may do so from an address its key is not bound to.

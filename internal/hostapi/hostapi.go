@@ -13,6 +13,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
+	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
 // Config is what the surface is composed of. Every field is needed.
@@ -20,6 +21,7 @@ type Config struct {
 	Fleet          *fleet.Service
 	Credentials    *credential.Service
 	Clients        *release.Clients
+	Usage          *usage.Service
 	Policy         *policy.Service
 	Limits         *ratelimit.Service
 	PublicURL      string // base URL hosts use, without a trailing slash
@@ -49,6 +51,10 @@ func New(cfg Config) *Surface {
 	}
 	s.Auth.Handle(http.MethodPost, api.PathAuth, s.auth)
 	s.Auth.Handle(http.MethodDelete, api.PathAuth, s.leave)
+	s.Auth.Handle(http.MethodPost, api.PathHostUsers, s.users)
+	s.Auth.Handle(http.MethodPost, api.PathSync, s.sync)
+
+	s.Usage.Handle(http.MethodPost, api.PathUsage, s.usage)
 
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathInstall+"{}", s.installer)
 	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathInstall+"{}", s.enrol)
