@@ -23,6 +23,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
+	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/periodic"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
@@ -238,7 +239,8 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service) {
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credential.New(core.DB, core.Keyring, credential.Config{}),
-			Clients: release.NewClients(a.clientDir()), Usage: usage.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
+			Clients: release.NewClients(a.clientDir()), Usage: usage.New(core.DB, nil),
+			Library: library.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
 			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
@@ -261,6 +263,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "expire install tokens", Every: time.Minute, Run: fleets.ExpireTokens},
 		{Name: "prune hosts", Every: 5 * time.Minute, Run: pruneHosts},
 		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
+		{Name: "prune library", Every: time.Hour, Run: library.New(core.DB, nil).Prune},
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
 		{Name: "prune generations", Every: time.Hour, Run: credential.New(core.DB, core.Keyring, credential.Config{}).Prune},
 	})

@@ -33,6 +33,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
+	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
@@ -63,6 +64,7 @@ type Gateway struct {
 	Credentials *credential.Service
 	Certs       *adminca.Service
 	Usage       *usage.Service
+	Library     *library.Service
 	Policy      *policy.Service
 	Limits      *ratelimit.Service
 	Host        *hostapi.Surface
@@ -110,6 +112,7 @@ func (g *Gateway) open(t testing.TB) {
 func (g *Gateway) compose(opts Options) {
 	opts.Fleet.PublicURL, opts.Fleet.Now = PublicURL, opts.Now
 	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, opts.Fleet)
+	g.Library = library.New(g.Core.DB, opts.Now)
 	g.Usage = usage.New(g.Core.DB, opts.Now)
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
@@ -117,7 +120,7 @@ func (g *Gateway) compose(opts Options) {
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
-		Usage: g.Usage, Policy: g.Policy, Limits: g.Limits,
+		Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})

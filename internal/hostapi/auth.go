@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -136,6 +137,13 @@ func (s *Surface) leave(_ http.ResponseWriter, r *call.Request) (any, error) {
 // forced reads ?force: present and empty, or a word for yes. "force=false" does not force.
 func forced(query url.Values) bool {
 	return query.Has("force") && slices.Contains([]string{"", "1", "true", "yes", "on"}, strings.ToLower(query.Get("force")))
+}
+
+func timeOrNull(t *time.Time) api.Time {
+	if t == nil {
+		return api.Time{}
+	}
+	return api.Time{Time: *t}
 }
 
 func address(from netip.Addr) netip.Addr { return from.Unmap().WithZone("") }

@@ -10,6 +10,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
@@ -22,6 +23,7 @@ type Config struct {
 	Credentials    *credential.Service
 	Clients        *release.Clients
 	Usage          *usage.Service
+	Library        *library.Service
 	Policy         *policy.Service
 	Limits         *ratelimit.Service
 	PublicURL      string // base URL hosts use, without a trailing slash
@@ -55,6 +57,10 @@ func New(cfg Config) *Surface {
 	s.Auth.Handle(http.MethodPost, api.PathSync, s.sync)
 
 	s.Usage.Handle(http.MethodPost, api.PathUsage, s.usage)
+
+	s.Library.Handle(http.MethodGet, api.PathSlash, s.slashList)
+	s.Library.Handle(http.MethodPost, api.PathSlashGet, s.slashRetrieve)
+	s.Library.Handle(http.MethodPost, api.PathSlashStore, s.slashStore)
 
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathInstall+"{}", s.installer)
 	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathInstall+"{}", s.enrol)

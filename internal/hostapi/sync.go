@@ -107,6 +107,10 @@ func syncCredential(outcome *credential.Outcome) api.SyncCredential {
 
 // fillBlocks adds what changes seldom; of a block that the host has, only the ETag.
 func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]string, answer *api.SyncResponse) error {
+	commands, err := s.commands(r.Context())
+	if err != nil {
+		return err
+	}
 	decided := policyOf(r)
 	facts := fleet.Wire(host)
 	facts.APICalls, facts.UpdatedAt = 0, api.Time{} // every call changes them: the block would never be the same
@@ -122,6 +126,7 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 			QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 		}},
 		{api.BlockQuota, &answer.Quota, nil},
+		{api.BlockLibrary, &answer.Library, commands},
 	} {
 		block, err := makeBlock(part.data, have[part.name])
 		if err != nil {

@@ -98,7 +98,9 @@ func TestUsageRetries(t *testing.T) {
 			t.Errorf("%s: got %d entries, want %d", name, got, want)
 		}
 	}
-	send := func(key, body string, header http.Header) *gatewaytest.Answer { return g.Do(t, usageCall(key, body, header)) }
+	send := func(key, body string, header http.Header) *gatewaytest.Answer {
+		return g.Do(t, usageCall(key, body, header))
+	}
 
 	send(key, `{"line":"Token usage: total=7","total":7,"model":"m"}`, nil)
 	if a := send(key, `{"total":7,"model":"m"}`, nil); !strings.Contains(string(a.Body), `"duplicates":1`) || !strings.Contains(string(a.Body), `"recorded":1`) {

@@ -1,0 +1,305 @@
+// Package library keeps the files that the fleet shares, with everything each has been, and what hosts propose to add.
+package library
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+// Refusals.
+var (
+	ErrNotFound        = errs.New(errs.NotFound, "command_not_found", "There is no such command")
+	ErrBaseMismatch    = errs.New(errs.Conflict, "base_mismatch", "The command has changed since you read it")
+	ErrContended       = errs.New(errs.Unavailable, "store_contended", "Too many uploads at once; try again")
+	ErrNoProposal      = errs.New(errs.NotFound, "proposal_not_found", "There is no such proposal")
+	ErrProposalDecided = errs.New(errs.Conflict, "proposal_decided", "The proposal is decided already")
+	ErrProposalStale   = errs.New(errs.Conflict, "proposal_stale", "The command has changed since this was proposed")
+)
+
+// Command is the kind of file that a slash command is.
+const Command = "command"
+
+// Limits.
+const (
+	maxContentBytes = 256 << 10
+	maxTextBytes    = 255 // description, argument hint
+	attempts        = 16  // each lost attempt means that somebody else's store was accepted
+)
+
+// errOvertaken means that another store came between our look and our write: look again.
+var errOvertaken = errors.New("another store was faster")
+
+// Service keeps the library of one fleet. It is safe for concurrent use, on any number of gateways.
+type Service struct {
+	store *db.Store
+	clock func() time.Time
+}
+
+// New makes a service. clock may be nil: time.Now.
+func New(store *db.Store, clock func() time.Time) *Service {
+	if clock == nil {
+		clock = time.Now
+	}
+	return &Service{store: store, clock: clock}
+}
+
+func (s *Service) now() time.Time { return s.clock().UTC() }
+
+// Draft is a file as somebody would like it to be.
+type Draft struct {
+	Name         string
+	Content      string
+	Description  *string // nil: what the content's front matter says
+	ArgumentHint *string // nil: likewise
+	SHA256       string  // of Content, hex, as the sender computed it; "": it did not
+	BaseSHA256   string  // of the content that the sender thinks is current; "": it does not care
+}
+
+// Author is who acts, and the host whose text it is; nil: the actor's own.
+type Author struct {
+	audit.Actor
+	Host *db.Host
+}
+
+func (a Author) name() string {
+	if a.Host != nil {
+		return a.Host.FQDN
+	}
+	return a.Name
+}
+
+// Outcome of a store, named as on the wire.
+type Outcome string
+
+// The outcomes.
+const (
+	Created   Outcome = "created"
+	Updated   Outcome = "updated"
+	Unchanged Outcome = "unchanged"
+)
+
+// file is a checked draft.
+type file struct {
+	name                      string
+	content                   string
+	sha256                    []byte
+	description, argumentHint *string
+	base                      []byte // nil: any
+}
+
+// check reads a draft. Errors: kind Invalid on filename, prompt, sha256, description or argument_hint.
+func check(d Draft) (*file, error) {
+	name, err := ParseName(d.Name)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(d.Content))
+	f := &file{name: name, content: d.Content, sha256: sum[:]}
+	declared, err := ParseSHA256("sha256", d.SHA256)
+	switch {
+	case strings.TrimSpace(d.Content) == "":
+		return nil, errs.Field("prompt", "prompt is required")
+	case len(d.Content) > maxContentBytes:
+		return nil, errs.Field("prompt", fmt.Sprintf("prompt must be %d bytes or fewer", maxContentBytes))
+	case !utf8.ValidString(d.Content) || strings.ContainsRune(d.Content, 0):
+		return nil, errs.Field("prompt", "prompt must be text without NUL characters")
+	case err != nil:
+		return nil, err
+	case declared != nil && !bytes.Equal(declared, f.sha256):
+		return nil, errs.Field("sha256", "sha256 does not match prompt contents")
+	}
+	if f.base, err = ParseSHA256("base_sha256", d.BaseSHA256); err != nil {
+		return nil, err
+	}
+	f.description, f.argumentHint = FrontMatter(d.Content)
+	if d.Description != nil {
+		f.description = new(strings.TrimSpace(*d.Description))
+	}
+	if d.ArgumentHint != nil {
+		f.argumentHint = new(strings.TrimSpace(*d.ArgumentHint))
+	}
+	for field, text := range map[string]*string{"description": f.description, "argument_hint": f.argumentHint} {
+		if text != nil && (len(*text) > maxTextBytes || strings.ContainsRune(*text, 0)) {
+			return nil, errs.Field(field, field+" must be 255 characters or fewer")
+		}
+	}
+	return f, nil
+}
+
+// ParseSHA256 reads a digest in hex; nil when text is blank. Errors: kind Invalid on field.
+func ParseSHA256(field, text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, nil
+	}
+	sum, err := hex.DecodeString(text)
+	if err != nil || len(sum) != sha256.Size {
+		return nil, errs.Field(field, field+" must be 64 hex characters")
+	}
+	return sum, nil
+}
+
+// List lists the commands by name, retired ones included, without their texts.
+func (s *Service) List(ctx context.Context) ([]db.LibraryListRow, error) {
+	files, err := s.store.LibraryList(ctx, Command)
+	if err != nil {
+		return nil, fmt.Errorf("listing the commands: %w", err)
+	}
+	return files, nil
+}
+
+// Get returns a command with its current text, retired or not. Errors: ErrNotFound.
+func (s *Service) Get(ctx context.Context, name string) (*db.LibraryGetRow, error) {
+	return get(ctx, s.store.Queries, name)
+}
+
+func get(ctx context.Context, q *db.Queries, name string) (*db.LibraryGetRow, error) {
+	row, err := q.LibraryGet(ctx, db.LibraryGetParams{Kind: Command, Name: name})
+	switch {
+	case db.IsNoRows(err):
+		return nil, ErrNotFound.With("filename", name)
+	case err != nil:
+		return nil, fmt.Errorf("reading the command %s: %w", name, err)
+	}
+	return &row, nil
+}
+
+// Store makes a draft the current version of its file, which may not exist yet or be retired. current is the file
+// afterwards.
+//
+// Errors: kind Invalid; ErrBaseMismatch, ErrContended.
+func (s *Service) Store(ctx context.Context, d Draft, by Author) (outcome Outcome, current *db.LibraryGetRow, err error) {
+	f, err := check(d)
+	if err != nil {
+		return "", nil, err
+	}
+	err = s.untilSettled(ctx, func(q *db.Queries) error {
+		outcome, current, err = s.put(ctx, q, f, by, audit.ActionSlashStore)
+		return err
+	})
+	return outcome, current, err
+}
+
+func (s *Service) untilSettled(ctx context.Context, decide func(*db.Queries) error) error {
+	for range attempts {
+		err := s.store.WithTx(ctx, decide)
+		if !errors.Is(err, errOvertaken) {
+			return err
+		}
+	}
+	return ErrContended
+}
+
+// put decides what a checked draft is compared with what is there, and writes it.
+func (s *Service) put(ctx context.Context, q *db.Queries, f *file, by Author, action string) (Outcome, *db.LibraryGetRow, error) {
+	before, err := get(ctx, q, f.name)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return "", nil, err
+	case !f.follows(before):
+		return "", nil, ErrBaseMismatch
+	case before == nil:
+		if err := s.create(ctx, q, f, by); err != nil {
+			return "", nil, err
+		}
+	case f.is(before):
+		return Unchanged, before, nil
+	default:
+		if err := s.advance(ctx, q, before, f, by); err != nil {
+			return "", nil, err
+		}
+	}
+	outcome := Created
+	if before != nil {
+		outcome = Updated
+	}
+	after, err := get(ctx, q, f.name)
+	if err != nil {
+		return "", nil, err
+	}
+	return outcome, after, s.record(ctx, q, by, action, audit.Details{
+		"filename": f.name, "status": outcome, "version": after.LibraryFile.Version, "sha256": hex.EncodeToString(f.sha256),
+	})
+}
+
+// follows reports whether a draft was made from the current text, as far as its sender cares. current is nil: none.
+func (f *file) follows(current *db.LibraryGetRow) bool {
+	return f.base == nil || (current != nil && bytes.Equal(f.base, current.LibraryVersion.SHA256))
+}
+
+// is reports whether a draft is what the file is already. A retired file is nothing, so that it can be revived.
+func (f *file) is(current *db.LibraryGetRow) bool {
+	v := current.LibraryVersion
+	return current.LibraryFile.DeletedAt == nil && bytes.Equal(f.sha256, v.SHA256) &&
+		equal(f.description, v.Description) && equal(f.argumentHint, v.ArgumentHint)
+}
+
+func (s *Service) create(ctx context.Context, q *db.Queries, f *file, by Author) error {
+	id, err := q.LibraryFileInsert(ctx, db.LibraryFileInsertParams{Kind: Command, Name: f.name, Now: s.now()})
+	if db.IsNoRows(err) {
+		namesake, err := q.LibraryNamesake(ctx, db.LibraryNamesakeParams{Kind: Command, Name: f.name})
+		switch {
+		case err != nil && !db.IsNoRows(err):
+			return fmt.Errorf("looking for namesakes of %s: %w", f.name, err)
+		case err != nil || namesake == f.name:
+			return errOvertaken
+		}
+		return errs.Field("filename", "filename differs only in case from "+namesake+", which would be the same file on some hosts")
+	}
+	if err != nil {
+		return fmt.Errorf("creating the command %s: %w", f.name, err)
+	}
+	return s.insertVersion(ctx, q, id, 1, f, by)
+}
+
+func (s *Service) advance(ctx context.Context, q *db.Queries, before *db.LibraryGetRow, f *file, by Author) error {
+	current := before.LibraryFile
+	won, err := q.LibraryFileAdvance(ctx, db.LibraryFileAdvanceParams{ID: current.ID, Current: current.Version, Now: s.now()})
+	switch {
+	case err != nil:
+		return fmt.Errorf("changing the command %s: %w", f.name, err)
+	case won == 0:
+		return errOvertaken
+	}
+	return s.insertVersion(ctx, q, current.ID, current.Version+1, f, by)
+}
+
+func (s *Service) insertVersion(ctx context.Context, q *db.Queries, id, number int64, f *file, by Author) error {
+	params := db.LibraryVersionInsertParams{
+		FileID: id, Number: number, SHA256: f.sha256, Content: f.content, Description: f.description,
+		ArgumentHint: f.argumentHint, Author: by.name(), Now: s.now(),
+	}
+	if by.Host != nil {
+		params.SourceHostID = &by.Host.ID
+	}
+	if err := q.LibraryVersionInsert(ctx, params); err != nil {
+		return fmt.Errorf("storing version %d of the command %s: %w", number, f.name, err)
+	}
+	return nil
+}
+
+func (s *Service) record(ctx context.Context, q *db.Queries, by Author, action string, details audit.Details) error {
+	entry := audit.Entry{At: s.now(), Actor: by.Actor, Action: action, Details: details}
+	if by.Host != nil {
+		entry.HostID = by.Host.ID
+	}
+	return audit.Record(ctx, q, entry)
+}
+
+func equal(a, b *string) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
