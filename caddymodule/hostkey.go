@@ -65,7 +65,7 @@ func (h *HostKey) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl.Set("cdxgate.host.account", account)
 	repl.Set("http.auth.user.id", host.FQDN) // the access log's user_id
 
-	r = r.WithContext(hostapi.WithHost(r.Context(), host))
+	r = hostapi.WithHost(r, host)
 	// Whatever stands behind is not the gateway: it must not learn a key that opens the gateway.
 	r.Header.Del(api.HeaderAPIKey)
 	if _, isKey := fleet.ParseKey(hostapi.BearerToken(r)); isKey {

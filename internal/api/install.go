@@ -52,3 +52,12 @@ type Installer struct {
 	Command   string `json:"command"`
 	ExpiresAt Time   `json:"expires_at"`
 }
+
+// Wrapper is the data of an answer to GET /wrapper: what the calling host's client is to be replaced by.
+type Wrapper struct {
+	Version   string `json:"version"`
+	SHA256    string `json:"sha256"` // lower-case hex, of what URL serves to this host
+	SizeBytes int64  `json:"size_bytes"`
+	UpdatedAt Time   `json:"updated_at"`
+	URL       string `json:"url"` // relative to the gateway's base URL
+}

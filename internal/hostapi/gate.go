@@ -22,9 +22,15 @@ var ErrDisabled = errs.New(errs.Unavailable, "api_disabled", "API disabled by ad
 
 type (
 	policyKey struct{} // :: *policy.Policy
-	hostKey   struct{} // :: *db.Host, let in already by a handler before us
+	hostKey   struct{} // :: admitted, by a handler before us
 	foundKey  struct{} // :: found
 )
+
+// admitted is a host that was let in, and the key it came with.
+type admitted struct {
+	host *db.Host
+	key  string
+}
 
 // found is whose key a request presents; nobody has decided yet whether that host may come.
 type found struct {
@@ -47,7 +53,7 @@ func (s *Surface) gate(r *call.Request, rules call.Rules) error {
 	}
 	ctx := context.WithValue(r.Context(), policyKey{}, decided)
 	r.Request = r.WithContext(ctx)
-	if _, admitted := ctx.Value(hostKey{}).(*db.Host); admitted || rules == call.Uncounted {
+	if _, already := ctx.Value(hostKey{}).(admitted); already || rules == call.Uncounted {
 		return nil
 	}
 	f, err := s.find(r.Request)
@@ -81,8 +87,8 @@ func (s *Surface) find(r *http.Request) (found, error) {
 // authenticate decides whose call r is, unless that was decided before. An address that failed too often is refused
 // whatever key it comes with, or guessing would go on.
 func (s *Surface) authenticate(r *http.Request, from netip.Addr, opts fleet.AdmitOptions) (*db.Host, error) {
-	if host, ok := r.Context().Value(hostKey{}).(*db.Host); ok {
-		return host, nil // from its own address, so there is nothing to force
+	if already, ok := r.Context().Value(hostKey{}).(admitted); ok {
+		return already.host, nil // from its own address, so there is nothing to force
 	}
 	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AuthFail, from); err != nil {
 		return nil, err
@@ -117,9 +123,17 @@ func (s *Surface) Guard(r *http.Request, from netip.Addr) (host *db.Host, accoun
 	return host, account, err
 }
 
-// WithHost tells the calls below ctx that Guard let a host through.
-func WithHost(ctx context.Context, host *db.Host) context.Context {
-	return context.WithValue(ctx, hostKey{}, host)
+// WithHost tells the calls that r becomes that Guard let a host through.
+func WithHost(r *http.Request, host *db.Host) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), hostKey{}, admitted{host, presentedKey(r)}))
+}
+
+// keyOf is the API key that a call came with, if it is one.
+func keyOf(r *http.Request) (key fleet.APIKey, ok bool) {
+	if already, ok := r.Context().Value(hostKey{}).(admitted); ok {
+		return fleet.ParseKey(already.key)
+	}
+	return fleet.ParseKey(presentedKey(r))
 }
 
 // presentedKey is X-API-Key if there is one, else the bearer token.

@@ -65,6 +65,8 @@ func New(cfg Config) *Surface {
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathInstall+"{}", s.installer)
 	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathInstall+"{}", s.enrol)
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathClient+"{}", s.client)
+	s.Installer.Handle(http.MethodGet, api.PathWrapper, s.wrapper)
+	s.Installer.Handle(http.MethodGet, api.PathWrapperFile, s.wrapperFile)
 
 	s.Versions.Handle(http.MethodGet, api.PathVersions, s.versions)
 	s.Versions.HandleAs(call.Exempt, http.MethodGet, api.PathLive, Live)

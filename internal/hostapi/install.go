@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -52,12 +51,8 @@ func (s *Surface) scriptFor(state fleet.TokenState, token fleet.InstallToken) ([
 	if err != nil {
 		return nil, err
 	}
-	clients := map[string]installClient{}
-	for _, client := range builds {
-		clients[client.Platform] = installClient{SHA256: client.SHA256, SizeBytes: client.Size}
-	}
 	return installScript(installScriptParams{
-		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: token.Reveal(), Version: s.cfg.Version, Clients: clients,
+		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: token.Reveal(), Version: s.cfg.Version, Clients: shellClients(builds),
 	}), nil
 }
 
@@ -105,20 +100,24 @@ func (s *Surface) enrol(_ http.ResponseWriter, r *call.Request) (any, error) {
 
 // client serves a build of cdx. It is no secret, so it needs no key; the script knows which bytes to expect.
 func (s *Surface) client(w http.ResponseWriter, r *call.Request) (any, error) {
-	file, client, err := s.cfg.Clients.Open(r.Param)
+	return nil, s.serveClient(w, r, r.Param)
+}
+
+func (s *Surface) serveClient(w http.ResponseWriter, r *call.Request, name string) error {
+	file, client, err := s.cfg.Clients.Open(name)
 	if errors.Is(err, release.ErrNoClient) {
-		return nil, errNoClient.With("missing", s.cfg.Clients.Missing())
+		return errNoClient.With("missing", s.cfg.Clients.Missing())
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = file.Close() }()
 	header := w.Header()
 	header["Cache-Control"] = []string{"no-cache"}
 	header["Content-Type"] = []string{"application/octet-stream"}
-	header.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", strings.TrimSpace(r.Param)))
+	header.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
 	header.Set("Etag", `"`+client.SHA256+`"`)
 	header.Set(api.HeaderSHA256, client.SHA256)
 	http.ServeContent(w, r.Request, "", time.Time{}, file)
-	return nil, nil
+	return nil
 }

@@ -88,7 +88,7 @@ func newMachine(t *testing.T, client []byte, tools ...string) *machine {
 func (m *machine) params(client []byte) installScriptParams {
 	return installScriptParams{
 		BaseURL: m.server.URL, FQDN: "falcon.fra.example.net", Token: scriptToken, Version: "1.4.0",
-		Clients: map[string]installClient{
+		Clients: map[string]shellClient{
 			platform:    {SHA256: digestOf(client), SizeBytes: int64(len(client))},
 			"hurd-m68k": {SHA256: digestOf(nil), SizeBytes: 9_812_345},
 		},
@@ -425,7 +425,7 @@ func TestHostileParametersStayText(t *testing.T) {
 	evil := "'; touch pwned; '$(touch pwned)`touch pwned`\n touch pwned\n#\\"
 	for _, shell := range shells {
 		m := newMachine(t, []byte(stubClient), "touch", "curl", "sha256sum")
-		m.script = installScript(installScriptParams{BaseURL: evil, FQDN: evil, Token: evil, Version: evil, Clients: map[string]installClient{
+		m.script = installScript(installScriptParams{BaseURL: evil, FQDN: evil, Token: evil, Version: evil, Clients: map[string]shellClient{
 			platform: {SHA256: digestOf([]byte(stubClient))}, "*": {SHA256: digestOf(nil)}, "x) touch pwned;; y": {SHA256: digestOf(nil)}, "plan9-mips": {SHA256: "*"},
 		}})
 		stdout, stderr, status := m.run(shell)

@@ -34,9 +34,15 @@ func fleetVersions(decided *policy.Policy) api.Versions {
 	return versions
 }
 
-// hostVersions is the versions block of one host, whose own pin goes before the fleet's.
+// hostVersions is the versions block of one host, whose own pin goes before the fleet's, and whose wrapper is its own.
 func (s *Surface) hostVersions(r *call.Request, host *db.Host) api.Versions {
 	versions := fleetVersions(policyOf(r))
+	switch w, err := s.wrapperFor(r, host); {
+	case err == nil:
+		versions.WrapperVersion, versions.WrapperSHA256, versions.WrapperURL = &s.cfg.Version, &w.sha256, new(api.PathWrapperFile)
+	case errs.Of(err).Kind == errs.Internal: // no reason to keep a host from its login
+		s.cfg.Logger.Error("the wrapper cannot be made", "error", err)
+	}
 	versions.InstallationID = &s.cfg.InstallationID
 	if host.ClientVersionPin != nil {
 		versions.ClientVersion, versions.ClientVersionSource = host.ClientVersionPin, "locked"

@@ -26,12 +26,12 @@ var ErrNoClient = errors.New("no client for this platform")
 
 // Client is one build of cdx: a file named cdx-<platform>.
 type Client struct {
-	Platform string
-	SHA256   string // lower-case hex
-	Size     int64  // bytes
+	Platform   string
+	SHA256     string // lower-case hex
+	Size       int64  // bytes
+	ModifiedAt time.Time
 
-	path     string
-	modified time.Time
+	path string
 }
 
 // Clients are the builds in one directory, as they are at the moment of asking: a file that is added or replaced while
@@ -80,13 +80,21 @@ func (c *Clients) Missing() []string {
 	})
 }
 
+// Get returns the build for a platform. Errors: ErrNoClient.
+func (c *Clients) Get(platform string) (Client, error) {
+	if !slices.Contains(Platforms, platform) {
+		return Client{}, ErrNoClient
+	}
+	return c.client(platform)
+}
+
 // Open opens the build named cdx-<platform>. Errors: ErrNoClient.
 func (c *Clients) Open(name string) (*os.File, Client, error) {
 	platform, ok := strings.CutPrefix(name, "cdx-")
-	if !ok || !slices.Contains(Platforms, platform) {
+	if !ok {
 		return nil, Client{}, ErrNoClient
 	}
-	client, err := c.client(platform)
+	client, err := c.Get(platform)
 	if err != nil {
 		return nil, Client{}, err
 	}
@@ -109,14 +117,14 @@ func (c *Clients) client(platform string) (Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known, ok := c.hashed[platform]
-	if ok && known.Size == info.Size() && known.modified.Equal(info.ModTime()) {
+	if ok && known.Size == info.Size() && known.ModifiedAt.Equal(info.ModTime()) {
 		return known, nil
 	}
 	sum, err := hashFile(path)
 	if err != nil {
 		return Client{}, fmt.Errorf("reading the client for %s: %w", platform, err)
 	}
-	client := Client{Platform: platform, SHA256: sum, Size: info.Size(), path: path, modified: info.ModTime()}
+	client := Client{Platform: platform, SHA256: sum, Size: info.Size(), ModifiedAt: info.ModTime(), path: path}
 	c.hashed[platform] = client
 	return client, nil
 }

@@ -1,0 +1,147 @@
+package hostapi
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What the scripts that put cdx on a machine have in common. Each defines say, which tells the user something, sets base
+// and version, and is free of bashisms: they run under dash, bash, busybox and zsh's sh.
+
+// shellClient is a build of cdx as a script has to know it.
+type shellClient struct {
+	SHA256    string // lower-case hex; the script checks the download against it
+	SizeBytes int64
+}
+
+// shellTools defines fail and have, and finds out what this machine is: $platform.
+const shellTools = `	tmp=
+	failed=
+	trap '[ -z "$tmp" ] || rm -f "$tmp"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+
+	fail() { # STATUS WHAT NEXT
+		printf '✗ %s\n  %s\n' "$2" "$3" >&2
+		exit "$1"
+	}
+	have() { command -v "$1" >/dev/null 2>&1; }
+
+	os=$(uname -s)
+	case $os in
+	Linux) os=linux ;;
+	Darwin) os=darwin ;;
+	esac
+	arch=$(uname -m)
+	case $arch in
+	x86_64 | amd64) arch=amd64 ;;
+	aarch64 | arm64) arch=arm64 ;;
+	esac
+	platform=$os-$arch
+`
+
+// shellBuilds sets digest and size to those of the build for $platform, and fails when there is none.
+func shellBuilds(clients map[string]shellClient) string {
+	var b strings.Builder
+	platforms := slices.DeleteFunc(slices.Sorted(maps.Keys(clients)), func(platform string) bool {
+		return !isPlatform(platform) || !isSHA256(clients[platform].SHA256)
+	})
+	assign(&b, "available", strings.Join(platforms, ", "))
+	b.WriteString("\tcase $platform in\n")
+	for _, platform := range platforms {
+		client := clients[platform]
+		fmt.Fprintf(&b, "\t%s)\n", platform)
+		fmt.Fprintf(&b, "\t\tdigest=%s\n\t\tsize=%s\n\t\t;;\n", client.SHA256, shellQuote(megabytes(client.SizeBytes)))
+	}
+	b.WriteString(`	*)
+		[ -n "$available" ] || available=none
+		fail 69 "this gateway has no cdx for $platform, so nothing was installed" "It has: $available. Ask an admin for the missing one."
+		;;
+	esac
+
+`)
+	return b.String()
+}
+
+// shellPutClient installs $dir/cdx, whole or not at all; $other says what else to try when $dir does not take it. It
+// needs curl or wget and one of sha256sum, shasum, openssl; asks for no rights and runs no package manager.
+const shellPutClient = `	shown=$dir
+	case $dir in
+	"${HOME:-/nowhere}"/*) shown="~${dir#"$HOME"}" ;;
+	esac
+	mkdir -p "$dir" || fail 73 "the directory $shown cannot be made, so nothing was installed" "$other"
+	[ ! -d "$dir/cdx" ] || fail 73 "$shown/cdx is a directory, so nothing was installed" "$other"
+
+	sum() {
+		if have sha256sum; then
+			sha256sum <"$1"
+		elif have shasum; then
+			shasum -a 256 <"$1"
+		elif have openssl; then
+			openssl dgst -sha256 <"$1"
+		else
+			fail 69 "this machine has none of sha256sum, shasum, openssl, so nothing was installed" "Install one of them, then try again."
+		fi
+	}
+	matches() {
+		found=$(sum "$1") || exit
+		case " $found " in
+		*[!0-9a-f]"$digest"[!0-9a-f]*) return 0 ;;
+		esac
+		return 1
+	}
+
+	if [ -f "$dir/cdx" ] && [ -x "$dir/cdx" ] && matches "$dir/cdx"; then
+		say "✓ cdx $version is already there as $shown/cdx"
+	else
+		tmp=$dir/.cdx-download.$$
+		rm -f "$tmp"
+		(set -C && : >"$tmp") || fail 73 "$shown cannot be written to, so nothing was installed" "$other"
+		if have curl; then
+			curl -fsSL -o "$tmp" "$base/install/bin/cdx-$platform" || failed=$?
+		elif have wget; then
+			wget -q -O "$tmp" "$base/install/bin/cdx-$platform" || failed=$?
+		else
+			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."
+		fi
+		[ -z "$failed" ] || fail 69 "cdx could not be downloaded from $base, so nothing was installed" "Try again; if it happens twice, tell your admin."
+		matches "$tmp" || fail 75 "the downloaded cdx does not match its digest, so it was thrown away" "Try again; if it happens twice, tell your admin."
+		say "✓ cdx $version downloaded, $size, digest checked"
+		chmod 755 "$tmp"
+		"$tmp" version >/dev/null </dev/null || fail 73 "cdx does not start from $shown, so it was not installed" "$other"
+		mv -f "$tmp" "$dir/cdx" || fail 73 "$shown/cdx cannot be replaced, so nothing was installed" "$other"
+		tmp=
+		say "✓ installed as $shown/cdx"
+	fi
+`
+
+func assign(b *strings.Builder, name, value string) {
+	fmt.Fprintf(b, "\t%s=%s\n", name, shellQuote(value))
+}
+
+// shellQuote makes one word of any text, for any POSIX shell: between single quotes nothing means anything but the
+// single quote itself. NUL bytes, which no shell can hold, are dropped.
+func shellQuote(text string) string {
+	text = strings.ReplaceAll(text, "\x00", "")
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var platformPattern = regexp.MustCompile(`^[a-z0-9]+-[a-z0-9]+$`)
+
+func isPlatform(text string) bool { return platformPattern.MatchString(text) }
+
+// isSHA256 reports whether text is 64 lower-case hex digits: anything else would be a pattern that matches too much.
+func isSHA256(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32 && text == strings.ToLower(text)
+}
+
+// megabytes writes a size as people read it: 9.8 MB.
+func megabytes(sizeBytes int64) string {
+	return fmt.Sprintf("%.1f MB", float64(sizeBytes)/1e6)
+}

@@ -1,0 +1,110 @@
+package hostapi
+
+import (
+	"fmt"
+	"strings"
+)
+
+// transitionParams is what one host's transition script is made of. All of it is restricted to characters that mean
+// nothing in JSON and, but for the key's use, is no secret.
+type transitionParams struct {
+	BaseURL        string                 // of the gateway, without a trailing slash
+	APIKey         string                 // the host's, which the caller has shown
+	FQDN           string                 // of the host
+	Secure         bool                   // it may keep a login on disk
+	InstallationID string                 // of the gateway
+	Version        string                 // of the builds
+	Clients        map[string]shellClient // platform (linux-amd64) → build
+}
+
+// transitionScript renders what a host of the reference takes for a newer version of its wrapper and puts into the
+// wrapper's place: a POSIX shell script that, when it is next run, leaves the host's configuration to cdx, puts cdx into
+// its own place and starts it with the same arguments.
+//
+// Standard input and output belong to Codex, so it speaks on standard error only. Whatever fails leaves it where it is,
+// so that the next run tries again. A configuration that is there already is newer, and stays. The assignments at the
+// top have the names that the reference's wrapper gives them (contract/host-api.md 6.3).
+func transitionScript(p transitionParams) []byte {
+	secure := "0"
+	if p.Secure {
+		secure = "1"
+	}
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\n")
+	b.WriteString("# Replaces the old wrapper by cdx, and starts it. Contains the host's API key.\n")
+	b.WriteString("_cdx_transition() {\n")
+	// A name that the user happens to export would take its new value to Codex.
+	b.WriteString("\tunset WRAPPER_VERSION CODEX_SYNC_BASE_URL_DEFAULT CODEX_SYNC_API_KEY_DEFAULT CODEX_SYNC_FQDN_DEFAULT\n")
+	b.WriteString("\tunset CODEX_HOST_SECURE CODEX_INSTALLATION_ID base version self home config dir other status\n")
+	fmt.Fprintf(&b, "\tWRAPPER_VERSION=\"%s\"\n", p.Version)
+	assign(&b, "CODEX_SYNC_BASE_URL_DEFAULT", p.BaseURL)
+	assign(&b, "CODEX_SYNC_API_KEY_DEFAULT", p.APIKey)
+	assign(&b, "CODEX_SYNC_FQDN_DEFAULT", p.FQDN)
+	assign(&b, "CODEX_HOST_SECURE", secure)
+	assign(&b, "CODEX_INSTALLATION_ID", p.InstallationID)
+	b.WriteString(transitionPlace)
+	b.WriteString("\n\t(\n\tset -eu\n\tumask 022\n\tsay() { printf '%s\\n' \"$1\" >&2; }\n")
+	b.WriteString(shellTools)
+	b.WriteString(shellBuilds(p.Clients))
+	b.WriteString(transitionConfig)
+	b.WriteString(shellPutClient)
+	b.WriteString(transitionTail)
+	return []byte(b.String())
+}
+
+// transitionPlace decides where cdx goes: into the wrapper's place, or, if this user may not, where an installer would
+// put it.
+const transitionPlace = `
+	case ${1:-} in
+	--wrapper-version | -W)
+		printf 'cdx wrapper %s\n' "$WRAPPER_VERSION"
+		exit 0
+		;;
+	esac
+	base=$CODEX_SYNC_BASE_URL_DEFAULT
+	version=$WRAPPER_VERSION
+	home=${HOME:?is not set, so there is no place for the configuration of cdx}
+
+	self=$0
+	case $self in
+	*/*) ;;
+	*) self=$(command -v "$self") || self= ;;
+	esac
+	other="Run it as a user who may write there."
+	if [ "${self##*/}" = cdx ] && [ -w "${self%/*}/" ]; then
+		dir=${self%/*}
+	elif [ "$(id -u)" = 0 ]; then
+		dir=/usr/local/bin
+	else
+		dir=$home/.local/bin
+	fi
+`
+
+// transitionConfig leaves the configuration where cdx looks for it.
+const transitionConfig = `	config=${CDX_CONFIG_PATH:-}
+	if [ -z "$config" ] && [ "$os" = darwin ]; then
+		config="$home/Library/Application Support/cdx/host.json"
+	elif [ -z "$config" ]; then
+		config=${XDG_CONFIG_HOME:-$home/.config}/cdx/host.json
+	fi
+	if [ ! -e "$config" ]; then
+		secure=false
+		[ "$CODEX_HOST_SECURE" = 0 ] || secure=true
+		(
+			umask 077
+			mkdir -p "${config%/*}" && rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s}\n' \
+				"$base" "$CODEX_SYNC_API_KEY_DEFAULT" "$CODEX_SYNC_FQDN_DEFAULT" "$CODEX_INSTALLATION_ID" "$secure" >"$config.$$" &&
+				mv -f "$config.$$" "$config"
+		) || fail 73 "the configuration $config cannot be written, so nothing was installed" "Make room or rights, then try again."
+		say "✓ the old wrapper's API key is now in $config (0600)"
+	fi
+
+`
+
+const transitionTail = `	)
+	status=$?
+	[ "$status" = 0 ] || exit "$status"
+	exec "$dir/cdx" "$@"
+}
+_cdx_transition "$@"
+`
