@@ -44,6 +44,7 @@ const (
 	defaultPublicURL    = "http://localhost:8488"
 	defaultDataDir      = "./data"
 	defaultInstallTTL   = 30 * time.Minute
+	defaultSeedTTL      = 15 * time.Minute
 	defaultStartTimeout = time.Minute
 	packagedClientDir   = "/usr/lib/cdxgate/cdx.d"
 )
@@ -79,6 +80,9 @@ type App struct {
 
 	// How long an install token is good. Default: 30m.
 	InstallTokenTTL caddy.Duration `json:"install_token_ttl,omitempty"`
+
+	// How long a seed token is good. Default: 15m.
+	SeedTokenTTL caddy.Duration `json:"seed_token_ttl,omitempty"`
 
 	// How much of an IPv6 address a host is bound to, in bits. Default: 64.
 	IPv6Prefix int `json:"ipv6_prefix,omitempty"`
@@ -145,6 +149,9 @@ func (a *App) resolve() error {
 	if a.InstallTokenTTL == 0 {
 		a.InstallTokenTTL = caddy.Duration(defaultInstallTTL)
 	}
+	if a.SeedTokenTTL == 0 {
+		a.SeedTokenTTL = caddy.Duration(defaultSeedTTL)
+	}
 	if a.StartTimeout == 0 {
 		a.StartTimeout = caddy.Duration(defaultStartTimeout)
 	}
@@ -187,8 +194,8 @@ func (a *App) Validate() error {
 	if a.DatabaseMaxConns < 0 {
 		return errors.New("option “database_max_conns” must not be negative")
 	}
-	if a.InstallTokenTTL < 0 || a.StartTimeout < 0 {
-		return errors.New("options “install_token_ttl” and “start_timeout” must not be negative")
+	if a.InstallTokenTTL < 0 || a.SeedTokenTTL < 0 || a.StartTimeout < 0 {
+		return errors.New("options “install_token_ttl”, “seed_token_ttl” and “start_timeout” must not be negative")
 	}
 	if a.IPv6Prefix < 0 || a.IPv6Prefix > 128 {
 		return errors.New("option “ipv6_prefix” must be a number from 1 to 128")
@@ -234,24 +241,29 @@ func (a *App) Start() error {
 
 // serve opens the surfaces.
 func (a *App) serve(core *gateway.Core, certs *adminca.Service) {
-	fleets, limits := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules)
+	fleets, limits, credentials := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules), a.credentials(core)
 	a.surfaces.Store(&surfaces{
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
-			Fleet: fleets, Credentials: credential.New(core.DB, core.Keyring, credential.Config{}),
+			Fleet: fleets, Credentials: credentials,
 			Clients: release.NewClients(a.clientDir()), Usage: usage.New(core.DB, nil),
 			Library: library.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
+			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
 			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
-		admin: admin.New(admin.Config{Fleet: fleets, Certs: certs, Limits: limits, Logger: a.logger}),
+		admin: admin.New(admin.Config{Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, Logger: a.logger}),
 	})
+}
+
+func (a *App) credentials(core *gateway.Core) *credential.Service {
+	return credential.New(core.DB, core.Keyring, credential.Config{PublicURL: a.PublicURL, SeedTTL: time.Duration(a.SeedTokenTTL)})
 }
 
 func (a *App) startJobs(core *gateway.Core) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stopJobs = cancel
-	fleets, policies := fleet.New(core.DB, core.Keyring, a.fleet), policy.New(core.DB, nil)
+	fleets, policies, credentials := fleet.New(core.DB, core.Keyring, a.fleet), policy.New(core.DB, nil), a.credentials(core)
 	pruneHosts := func(ctx context.Context) (int, error) {
 		decided, err := policies.Load(ctx)
 		if err != nil {
@@ -265,7 +277,8 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
 		{Name: "prune library", Every: time.Hour, Run: library.New(core.DB, nil).Prune},
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
-		{Name: "prune generations", Every: time.Hour, Run: credential.New(core.DB, core.Keyring, credential.Config{}).Prune},
+		{Name: "prune generations", Every: time.Hour, Run: credentials.Prune},
+		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
 	})
 }
 

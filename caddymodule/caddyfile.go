@@ -76,6 +76,7 @@ func noOptions(d *caddyfile.Dispenser) error {
 //		keyring            <file>
 //		client_binaries    <dir>
 //		install_token_ttl  <duration>
+//		seed_token_ttl     <duration>
 //		ipv6_prefix        <bits>
 //		runner_bypass      <network> [<network>...]
 //		limit              <bucket> <hits> <window> [<block>]
@@ -116,7 +117,9 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 		"data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
 		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
 	}
-	durations := map[string]*caddy.Duration{"install_token_ttl": &a.InstallTokenTTL, "start_timeout": &a.StartTimeout}
+	durations := map[string]*caddy.Duration{
+		"install_token_ttl": &a.InstallTokenTTL, "seed_token_ttl": &a.SeedTokenTTL, "start_timeout": &a.StartTimeout,
+	}
 	numbers := map[string]func(int32){
 		"database_max_conns": func(n int32) { a.DatabaseMaxConns = n }, "ipv6_prefix": func(n int32) { a.IPv6Prefix = int(n) },
 	}

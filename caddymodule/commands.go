@@ -14,28 +14,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/operator"
 )
-
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "host", Short: "Adds, lists, shows and removes the hosts of the fleet", CobraFunc: hostCommand,
-	})
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "auth", Short: "Uploads and shows the login that the fleet shares", CobraFunc: authCommand,
-	})
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "admin", Short: "Makes and lists the certificates that open the admin door", CobraFunc: adminCommand,
-	})
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "doctor", Short: "Examines an installation and says what to do about each fault", CobraFunc: doctorCommand,
-	})
-}
 
 // Exit codes of the verbs, after sysexits.h.
 const (
@@ -61,97 +45,8 @@ type verb struct {
 	long       string
 	args       int
 	flags      func(*cobra.Command)
+	check      func(args []string) string // what is wrong with the command line; may be nil
 	run        func(ctx context.Context, c *operator.Console, args []string) error
-}
-
-func hostCommand(cmd *cobra.Command) {
-	var add operator.HostAddOptions
-	addVerbs(cmd, "host add build7.example", []verb{
-		{
-			use: "add NAME", short: "Registers a host and prints the command that installs it", args: 1,
-			long: "Registers a host, mints its API key and prints a single-use command for the machine's shell.\n" +
-				"With -o json the answer holds the API key: the only time it is shown.",
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().BoolVar(&add.Insecure, "insecure", false, "the machine may not keep a login on disk; it may call only inside its window, 30 minutes to begin with")
-				cmd.Flags().BoolVar(&add.VIP, "vip", false, "quota never holds it back")
-				cmd.Flags().BoolVar(&add.Temporary, "temporary", false, "gone two hours after its last contact")
-			},
-			run: func(ctx context.Context, c *operator.Console, args []string) error {
-				return c.HostAdd(ctx, args[0], add)
-			},
-		},
-		{
-			use: "list", short: "Lists the hosts",
-			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.HostList(ctx) },
-		},
-		{
-			use: "show NAME", short: "Shows one host", args: 1,
-			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostShow(ctx, args[0]) },
-		},
-		{
-			use: "rm NAME", short: "Removes a host; its API key is dead at once", args: 1,
-			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostRemove(ctx, args[0]) },
-		},
-	})
-}
-
-func authCommand(cmd *cobra.Command) {
-	var show operator.AuthShowOptions
-	addVerbs(cmd, "auth upload ~/.codex/auth.json", []verb{
-		{
-			use: "upload FILE", short: "Makes an auth.json the fleet's login; - reads standard input", args: 1,
-			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.AuthUpload(ctx, args[0]) },
-		},
-		{
-			use: "show", short: "Shows which login the fleet has and how long it is good",
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().BoolVar(&show.Reveal, "reveal", false, "print the auth.json itself; this is recorded")
-			},
-			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthShow(ctx, show) },
-		},
-	})
-}
-
-func adminCommand(cmd *cobra.Command) {
-	var add operator.AdminCertAddOptions
-	cert := &cobra.Command{Use: "cert", Short: "Makes and lists the certificates that open the admin door"}
-	addVerbs(cert, "admin cert add ops@laptop", []verb{
-		{
-			use: "add NAME", short: "Makes a certificate: NAME.crt, NAME.key, and NAME.p12 for a browser", args: 1,
-			long: "Makes a client certificate and prints where its files are and, this once, the password of the .p12.\n" +
-				"The first one makes the authority that signs them; a running gateway is told to trust it.",
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().StringVar(&add.Dir, "out", "", "directory for the files (default: admin in the data directory)")
-				cmd.Flags().BoolVar(&add.Overwrite, "overwrite", false, "replace files of the same name")
-			},
-			run: func(ctx context.Context, c *operator.Console, args []string) error {
-				return c.AdminCertAdd(ctx, args[0], add)
-			},
-		},
-		{
-			use: "list", short: "Lists the certificates ever made",
-			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AdminCertList(ctx) },
-		},
-	})
-	cmd.AddCommand(cert)
-	// Which gateway to reload is known when the configuration is; the command's flags say where that is.
-	cert.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-		add.Reload = func() (bool, error) { return reloadRunning(cmd) }
-	}
-}
-
-func doctorCommand(cmd *cobra.Command) {
-	configFlags(cmd)
-	cmd.Args = cobra.NoArgs
-	cmd.Run = func(cmd *cobra.Command, _ []string) {
-		exit(runConsole(cmd, func(ctx context.Context, c *operator.Console) error {
-			app, _, err := loadApp(cmd)
-			if err != nil {
-				return err
-			}
-			return c.Doctor(ctx, app.clientDir())
-		}))
-	}
 }
 
 func addVerbs(parent *cobra.Command, example string, verbs []verb) {
@@ -167,6 +62,12 @@ func addVerbs(parent *cobra.Command, example string, verbs []verb) {
 			if len(args) != v.args {
 				_, _ = fmt.Fprintf(os.Stderr, "cdxgate: want %s\nUsage: %s\n", arguments(v.args), cmd.UseLine())
 				exit(exitUsage)
+			}
+			if v.check != nil {
+				if wrong := v.check(args); wrong != "" {
+					_, _ = fmt.Fprintf(os.Stderr, "cdxgate: %s\n%s", wrong, cmd.UsageString())
+					exit(exitUsage)
+				}
 			}
 			exit(runConsole(cmd, func(ctx context.Context, c *operator.Console) error { return v.run(ctx, c, args) }))
 		}
@@ -184,12 +85,7 @@ func addVerbs(parent *cobra.Command, example string, verbs []verb) {
 	parent.Long = parent.Short + ".\n" + consoleHelp
 }
 
-func arguments(n int) string {
-	if n == 0 {
-		return "no arguments"
-	}
-	return "one argument"
-}
+func arguments(n int) string { return []string{"no arguments", "one argument", "two arguments"}[n] }
 
 func configFlags(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -277,7 +173,7 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 		return operator.Config{}, 0, fmt.Errorf("making the data directory: %w; set data_dir to a place this user may write to", err)
 	}
 	return operator.Config{
-		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL),
+		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL),
 		JSON: output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}, time.Duration(app.StartTimeout), nil
 }

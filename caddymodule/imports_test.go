@@ -49,8 +49,12 @@ func ours(t *testing.T, goos string) map[string]listed {
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
 	reachCaddy := []string{"", "caddymodule", "cmd/cdxgate"}
-	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/periodic", "db"}
-	subjects := []string{"internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/release"}
+	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/periodic", "internal/token", "db"}
+	subjects := []string{
+		"internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/policy",
+		"internal/ratelimit", "internal/release", "internal/usage",
+	}
+	below := append([]string{"internal/audit", "internal/fleet"}, leaves...) // what every subject may stand on
 	for _, goos := range []string{"linux", "darwin"} {
 		packages := ours(t, goos)
 		for _, name := range slices.Concat(reachCaddy, leaves, subjects, []string{"cmd/cdx", "internal/cdx"}) {
@@ -81,6 +85,11 @@ func TestImportsPointOneWay(t *testing.T) {
 			}
 			if slices.Contains(subjects, name) && slices.Contains(p.Imports, "net/http") {
 				t.Errorf("%s: the subject %s imports net/http; a subject does not know how it is asked", goos, name)
+			}
+			for _, dep := range ourDeps {
+				if slices.Contains(subjects, name) && !slices.Contains(below, dep) {
+					t.Errorf("%s: the subject %s reaches %s; surfaces compose, subjects do not", goos, name, dep)
+				}
 			}
 			if name == "cmd/cdx" || name == "internal/cdx" {
 				for _, dep := range ourDeps {

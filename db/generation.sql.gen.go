@@ -114,3 +114,30 @@ func (q *Queries) GenerationPrune(ctx context.Context, arg GenerationPruneParams
 	}
 	return result.RowsAffected(), nil
 }
+
+const generationWas = `-- name: GenerationWas :one
+SELECT EXISTS (
+	SELECT FROM generation WHERE account_id = $1 AND (digest = $2
+		OR (access_sha256 = $3::bytea AND refresh_sha256 IS NOT DISTINCT FROM $4::bytea))
+)
+`
+
+type GenerationWasParams struct {
+	AccountID     int64
+	Digest        []byte
+	AccessSHA256  []byte
+	RefreshSHA256 []byte
+}
+
+// GenerationWas reports whether a file, or another one with the same tokens, has been canonical before.
+func (q *Queries) GenerationWas(ctx context.Context, arg GenerationWasParams) (bool, error) {
+	row := q.db.QueryRow(ctx, generationWas,
+		arg.AccountID,
+		arg.Digest,
+		arg.AccessSHA256,
+		arg.RefreshSHA256,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}

@@ -526,6 +526,23 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 	return items, nil
 }
 
+const hostMayStore = `-- name: HostMayStore :one
+SELECT may_store FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR KEY SHARE
+`
+
+type HostMayStoreParams struct {
+	ID        int64
+	KeySHA256 []byte
+}
+
+// HostMayStore is HostHold for a host that wants to store. No row: the host or this key is gone.
+func (q *Queries) HostMayStore(ctx context.Context, arg HostMayStoreParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hostMayStore, arg.ID, arg.KeySHA256)
+	var may_store bool
+	err := row.Scan(&may_store)
+	return may_store, err
+}
+
 const hostOpenWindow = `-- name: HostOpenWindow :one
 UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => $1::integer), $2::timestamptz),
 	updated_at = $3::timestamptz
@@ -583,37 +600,43 @@ func (q *Queries) HostOpenWindow(ctx context.Context, arg HostOpenWindowParams) 
 
 const hostPrune = `-- name: HostPrune :many
 WITH due AS (
-	SELECT h.id, CASE
+	SELECT h.id, h.updated_at, h.last_seen_at, h.expires_at, CASE
 		WHEN h.expires_at <= $1::timestamptz THEN 'expired'
-		WHEN h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < $3::timestamptz
-			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+		WHEN h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < $2::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id
+				AND (t.used_at IS NOT NULL OR (t.key_sealed IS NOT NULL AND t.expires_at > now())))
 			THEN 'unprovisioned'
-		WHEN greatest(h.last_seen_at, h.updated_at) < $4::timestamptz THEN 'inactive' END AS why
+		WHEN greatest(h.last_seen_at, h.updated_at) < $3::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+			THEN 'inactive' END AS why
 	FROM host h WHERE h.deleted_at IS NULL
+), batch AS (
+	SELECT d.id, d.updated_at, d.last_seen_at, d.expires_at, d.why FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT $4 FOR UPDATE OF l SKIP LOCKED
 )
-UPDATE host SET deleted_at = $1::timestamptz, deleted_why = due.why
-FROM due
-WHERE host.id = due.id AND due.why IS NOT NULL AND host.deleted_at IS NULL AND host.id IN (
-	SELECT l.id FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT $2 FOR UPDATE OF l SKIP LOCKED
-)
+UPDATE host SET deleted_at = $1::timestamptz, deleted_why = batch.why
+FROM batch
+WHERE host.id = batch.id AND host.deleted_at IS NULL
+	AND (host.updated_at, host.last_seen_at, host.expires_at) IS NOT DISTINCT FROM (batch.updated_at, batch.last_seen_at, batch.expires_at)
 RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why
 `
 
 type HostPruneParams struct {
 	Now                 time.Time
-	Max                 int32
 	UnprovisionedBefore time.Time
 	InactiveBefore      *time.Time
+	Max                 int32
 }
 
 // HostPrune marks hosts that are due as deleted: expired ones, those that never came although nothing can enrol them any
-// more, and, unless @inactive_before is NULL, those that have been silent since then.
+// more, and, unless @inactive_before is NULL, those that have been silent since then. A machine that claimed its install
+// token did come, and may be switched on tomorrow. What made a host due is compared again under the lock: it may have
+// come, or been given a new key, since we looked.
 func (q *Queries) HostPrune(ctx context.Context, arg HostPruneParams) ([]Host, error) {
 	rows, err := q.db.Query(ctx, hostPrune,
 		arg.Now,
-		arg.Max,
 		arg.UnprovisionedBefore,
 		arg.InactiveBefore,
+		arg.Max,
 	)
 	if err != nil {
 		return nil, err
@@ -662,8 +685,9 @@ func (q *Queries) HostPrune(ctx context.Context, arg HostPruneParams) ([]Host, e
 }
 
 const hostPurge = `-- name: HostPurge :many
-DELETE FROM host WHERE id IN (SELECT h.id FROM host h WHERE h.deleted_at < $1::timestamptz LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING id, fqdn
+WITH batch AS (SELECT h.id FROM host h WHERE h.deleted_at < $1::timestamptz LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM host USING batch WHERE host.id = batch.id
+RETURNING host.id, host.fqdn
 `
 
 type HostPurgeParams struct {

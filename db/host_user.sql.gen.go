@@ -11,9 +11,10 @@ import (
 )
 
 const hostUserList = `-- name: HostUserList :many
-SELECT host_id, username, hostname, first_seen_at, last_seen_at FROM host_user WHERE host_id = $1 ORDER BY username
+SELECT host_id, username, hostname, first_seen_at, last_seen_at FROM host_user WHERE host_id = $1 ORDER BY username COLLATE "C"
 `
 
+// HostUserList lists a host's users by the bytes of their names, whatever the database's locale.
 func (q *Queries) HostUserList(ctx context.Context, hostID int64) ([]HostUser, error) {
 	rows, err := q.db.Query(ctx, hostUserList, hostID)
 	if err != nil {
@@ -40,14 +41,22 @@ func (q *Queries) HostUserList(ctx context.Context, hostID int64) ([]HostUser, e
 	return items, nil
 }
 
-const hostUserLock = `-- name: HostUserLock :exec
-SELECT 1 FROM host WHERE id = $1 FOR NO KEY UPDATE
+const hostUserLock = `-- name: HostUserLock :execrows
+SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
 `
 
-// HostUserLock lets one report of a host at a time count its users.
-func (q *Queries) HostUserLock(ctx context.Context, hostID int64) error {
-	_, err := q.db.Exec(ctx, hostUserLock, hostID)
-	return err
+type HostUserLockParams struct {
+	HostID    int64
+	KeySHA256 []byte
+}
+
+// HostUserLock lets one report of a host at a time count its users. 0 rows: the host or this key is gone.
+func (q *Queries) HostUserLock(ctx context.Context, arg HostUserLockParams) (int64, error) {
+	result, err := q.db.Exec(ctx, hostUserLock, arg.HostID, arg.KeySHA256)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const hostUserSee = `-- name: HostUserSee :one
@@ -56,7 +65,7 @@ SELECT $1::bigint, $2::text, $3::text, $4::timestamptz, $4::timestamptz
 WHERE (SELECT count(*) FROM host_user c WHERE c.host_id = $1::bigint) < $5::bigint
 	OR EXISTS (SELECT FROM host_user c WHERE c.host_id = $1::bigint AND c.username = $2::text)
 ON CONFLICT (host_id, username) DO UPDATE SET hostname = EXCLUDED.hostname, last_seen_at = EXCLUDED.last_seen_at
-RETURNING (u.first_seen_at = u.last_seen_at)::boolean AS is_new
+RETURNING (NOT EXISTS (SELECT FROM host_user k WHERE k.host_id = u.host_id AND k.username = u.username))::boolean AS is_new
 `
 
 type HostUserSeeParams struct {
@@ -68,6 +77,7 @@ type HostUserSeeParams struct {
 }
 
 // HostUserSee records that a system user ran cdx. No row: the host has @max_users already and this would be one more.
+// is_new looks at the table as it was before this statement.
 func (q *Queries) HostUserSee(ctx context.Context, arg HostUserSeeParams) (bool, error) {
 	row := q.db.QueryRow(ctx, hostUserSee,
 		arg.HostID,

@@ -12,18 +12,25 @@ import (
 
 const libraryFileAdvance = `-- name: LibraryFileAdvance :execrows
 UPDATE library_file SET version = version + 1, updated_at = $1::timestamptz, deleted_at = NULL
-WHERE id = $2 AND version = $3::bigint
+WHERE id = $2 AND version = $3::bigint AND deleted_at IS NOT DISTINCT FROM $4::timestamptz
 `
 
 type LibraryFileAdvanceParams struct {
-	Now     time.Time
-	ID      int64
-	Current int64
+	Now       time.Time
+	ID        int64
+	Current   int64
+	DeletedAt *time.Time
 }
 
-// LibraryFileAdvance makes version @current + 1 current, if @current still is; the file is not retired any more.
+// LibraryFileAdvance makes version @current + 1 current, if @current still is and the file is as retired, or not, as it
+// was; it is not retired any more.
 func (q *Queries) LibraryFileAdvance(ctx context.Context, arg LibraryFileAdvanceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, libraryFileAdvance, arg.Now, arg.ID, arg.Current)
+	result, err := q.db.Exec(ctx, libraryFileAdvance,
+		arg.Now,
+		arg.ID,
+		arg.Current,
+		arg.DeletedAt,
+	)
 	if err != nil {
 		return 0, err
 	}

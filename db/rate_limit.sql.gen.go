@@ -84,9 +84,8 @@ func (q *Queries) RateLimitHit(ctx context.Context, arg RateLimitHitParams) (Rat
 }
 
 const rateLimitPurge = `-- name: RateLimitPurge :execrows
-DELETE FROM rate_limit WHERE (bucket, subject) IN (
-	SELECT r.bucket, r.subject FROM rate_limit r WHERE r.reset_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
+WITH batch AS (SELECT r.bucket, r.subject FROM rate_limit r WHERE r.reset_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED)
+DELETE FROM rate_limit USING batch WHERE rate_limit.bucket = batch.bucket AND rate_limit.subject = batch.subject
 `
 
 // RateLimitPurge deletes windows that have ended.

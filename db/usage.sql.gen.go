@@ -173,14 +173,23 @@ func (q *Queries) UsageIngestInsert(ctx context.Context, arg UsageIngestInsertPa
 	return id, err
 }
 
-const usageLock = `-- name: UsageLock :exec
-SELECT 1 FROM host WHERE id = $1 FOR NO KEY UPDATE
+const usageLock = `-- name: UsageLock :execrows
+SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
 `
 
-// UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries.
-func (q *Queries) UsageLock(ctx context.Context, hostID int64) error {
-	_, err := q.db.Exec(ctx, usageLock, hostID)
-	return err
+type UsageLockParams struct {
+	HostID    int64
+	KeySHA256 []byte
+}
+
+// UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries. 0 rows: the host or
+// this key is gone.
+func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) (int64, error) {
+	result, err := q.db.Exec(ctx, usageLock, arg.HostID, arg.KeySHA256)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const usagePrune = `-- name: UsagePrune :execrows
@@ -202,9 +211,9 @@ func (q *Queries) UsagePrune(ctx context.Context, arg UsagePruneParams) (int64, 
 }
 
 const usageSum = `-- name: UsageSum :one
-SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(input), 0)::bigint AS input,
-	coalesce(sum(output), 0)::bigint AS output, coalesce(sum(cached), 0)::bigint AS cached,
-	coalesce(sum(reasoning), 0)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
+SELECT least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
+	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
+	least(coalesce(sum(reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
 FROM usage_entry WHERE host_id = $1::bigint AND at >= $2::timestamptz AND at < $3::timestamptz
 `
 
@@ -224,7 +233,7 @@ type UsageSumRow struct {
 	Cost      float64
 }
 
-// UsageSum adds up what a host used in [from, until).
+// UsageSum adds up what a host used in [from, until). Counts are what hosts say, so a sum may be beyond all numbers.
 func (q *Queries) UsageSum(ctx context.Context, arg UsageSumParams) (UsageSumRow, error) {
 	row := q.db.QueryRow(ctx, usageSum, arg.HostID, arg.Since, arg.Until)
 	var i UsageSumRow

@@ -118,7 +118,11 @@ func TestAccessLogsHideSecrets(t *testing.T) {
 			g.call("POST", "/install/"+host.Installer.Token, nil, "{")
 			g.call("POST", "/install/"+host.Installer.Token, nil, "{}")
 			g.call("POST", "/auth", []string{"Authorization: Bearer " + host.Host.APIKey}, retrieveBody)
-			secrets := map[string]string{"install token": host.Installer.Token, "API key": host.Host.APIKey}
+			_, seed, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(g.must("auth", "seed-command").out), " | sh"), "/seed/auth/")
+			g.call("GET", "/seed/auth/"+seed, nil, "")
+			g.call("POST", "/seed/auth/"+seed, nil, `{"auth":{}}`)
+			g.call("GET", "/wrapper/download", []string{"Authorization: Bearer " + host.Host.APIKey}, "")
+			secrets := map[string]string{"install token": host.Installer.Token, "API key": host.Host.APIKey, "seed token": seed}
 			if test.filtered {
 				g.call("POST", "/auth", []string{"X-API-Key: " + host.Host.APIKey, "Cookie: session=" + exampleToken}, retrieveBody)
 				// No route of ours, so the filter alone keeps it out.

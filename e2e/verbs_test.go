@@ -70,10 +70,23 @@ func playVerbs(t *testing.T, g *gateway) {
 		{arguments: []string{"host", "list", "-o", "yaml"}, code: 2, err: "text or json"},
 		{arguments: []string{"host", "show", "build7.example"}, out: "never seen"},
 		{arguments: []string{"host", "show", "none.example"}, code: 66},
+		{arguments: []string{"host", "set", "build7.example"}, code: 2, err: "say what to change"},
+		{arguments: []string{"host", "set", "build7.example", "--vip=perhaps"}, code: 2, err: "true or false"},
+		{arguments: []string{"host", "set", "build7.example", "--allow-from", "10.0.0.1/8"}, code: 2, err: "want networks"},
+		{arguments: []string{"host", "set", "build7.example", "--vip", "--secure=false", "--allow-from", "10.0.0.0/8,fd00::/8"}, err: "vip=true"},
+		{arguments: []string{"host", "show", "build7.example"}, out: "10.0.0.0/8,fd00::/8"},
 		{arguments: []string{"host", "rm", "build7.example"}, code: 73, err: "--yes"},
 		{arguments: []string{"host", "rm", "build7.example", "--yes"}, err: "is removed"},
 		{arguments: []string{"host", "rm", "build7.example", "--yes"}, code: 66},
 		{arguments: []string{"host", "nonsense"}, code: 2},
+		{arguments: []string{"policy", "set", "host_prompt_push"}, code: 2, err: "want two arguments"},
+		{arguments: []string{"policy", "set", "host_prompt_push", "off"}, err: "host_prompt_push is off"},
+		{arguments: []string{"limit", "clear", "203.0.113.9"}, err: "Nothing is held"},
+		{arguments: []string{"library", "add", "-"}, input: "one", code: 2, err: "--name"},
+		{arguments: []string{"library", "add", "-", "--name", "triage.md"}, input: "one", err: "is a command now"},
+		{arguments: []string{"library", "show", "triage.md"}, out: "one"},
+		{arguments: []string{"library", "restore", "triage.md", "1"}, err: "that already"},
+		{arguments: []string{"library", "accept", "1"}, code: 66, err: "cdxgate library proposals"},
 		{arguments: []string{"admin", "cert", "list"}, err: "No admin certificates yet"},
 		{arguments: []string{"admin", "cert", "add", "Not A Name"}, code: 65},
 		{arguments: []string{"admin", "cert", "add", "ops"}, out: "password"},
@@ -90,7 +103,7 @@ func playVerbs(t *testing.T, g *gateway) {
 			t.Errorf("cdxgate %s: exit %d with something on standard output: %s", strings.Join(step.arguments, " "), r.code, r.out)
 		}
 	}
-	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}} {
+	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}, {"policy", "list"}, {"library", "list"}, {"library", "proposals"}} {
 		r := g.cdxgate(append(verb, "-o", "json")...)
 		if !json.Valid([]byte(r.out)) || strings.Contains(r.out, "\x1b") {
 			t.Errorf("cdxgate %s -o json prints\n%s", strings.Join(verb, " "), r.out)

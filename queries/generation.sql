@@ -3,6 +3,13 @@
 SELECT g.* FROM generation g JOIN account a ON a.id = g.account_id AND a.generation = g.number
 WHERE a.id = @account_id;
 
+-- name: GenerationWas :one
+-- GenerationWas reports whether a file, or another one with the same tokens, has been canonical before.
+SELECT EXISTS (
+	SELECT FROM generation WHERE account_id = @account_id AND (digest = @digest
+		OR (access_sha256 = sqlc.narg('access_sha256')::bytea AND refresh_sha256 IS NOT DISTINCT FROM sqlc.narg('refresh_sha256')::bytea))
+);
+
 -- name: GenerationInsert :exec
 INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, chatgpt_account, access_sha256, refresh_sha256,
 	access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, created_at)

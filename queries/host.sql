@@ -79,6 +79,10 @@ RETURNING *;
 -- HostHold keeps the host and its API key as they are until the transaction ends. 0 rows: the host or this key is gone.
 SELECT 1 FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR KEY SHARE;
 
+-- name: HostMayStore :one
+-- HostMayStore is HostHold for a host that wants to store. No row: the host or this key is gone.
+SELECT may_store FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR KEY SHARE;
+
 -- name: HostSynced :execrows
 -- HostSynced records which generation the host is known to have. 0 rows: the host or this key is gone.
 UPDATE host SET last_refresh = @last_refresh::text, auth_digest = @auth_digest WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL;
@@ -115,21 +119,27 @@ RETURNING *;
 
 -- name: HostPrune :many
 -- HostPrune marks hosts that are due as deleted: expired ones, those that never came although nothing can enrol them any
--- more, and, unless @inactive_before is NULL, those that have been silent since then.
+-- more, and, unless @inactive_before is NULL, those that have been silent since then. A machine that claimed its install
+-- token did come, and may be switched on tomorrow. What made a host due is compared again under the lock: it may have
+-- come, or been given a new key, since we looked.
 WITH due AS (
-	SELECT h.id, CASE
+	SELECT h.id, h.updated_at, h.last_seen_at, h.expires_at, CASE
 		WHEN h.expires_at <= @now::timestamptz THEN 'expired'
 		WHEN h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < @unprovisioned_before::timestamptz
-			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id
+				AND (t.used_at IS NOT NULL OR (t.key_sealed IS NOT NULL AND t.expires_at > now())))
 			THEN 'unprovisioned'
-		WHEN greatest(h.last_seen_at, h.updated_at) < sqlc.narg('inactive_before')::timestamptz THEN 'inactive' END AS why
+		WHEN greatest(h.last_seen_at, h.updated_at) < sqlc.narg('inactive_before')::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+			THEN 'inactive' END AS why
 	FROM host h WHERE h.deleted_at IS NULL
+), batch AS (
+	SELECT d.* FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT @max FOR UPDATE OF l SKIP LOCKED
 )
-UPDATE host SET deleted_at = @now::timestamptz, deleted_why = due.why
-FROM due
-WHERE host.id = due.id AND due.why IS NOT NULL AND host.deleted_at IS NULL AND host.id IN (
-	SELECT l.id FROM host l JOIN due d ON d.id = l.id WHERE d.why IS NOT NULL LIMIT @max FOR UPDATE OF l SKIP LOCKED
-)
+UPDATE host SET deleted_at = @now::timestamptz, deleted_why = batch.why
+FROM batch
+WHERE host.id = batch.id AND host.deleted_at IS NULL
+	AND (host.updated_at, host.last_seen_at, host.expires_at) IS NOT DISTINCT FROM (batch.updated_at, batch.last_seen_at, batch.expires_at)
 RETURNING host.*;
 
 -- name: HostRestore :one
@@ -141,5 +151,6 @@ RETURNING *;
 
 -- name: HostPurge :many
 -- HostPurge removes hosts that were pruned before @before.
-DELETE FROM host WHERE id IN (SELECT h.id FROM host h WHERE h.deleted_at < @before::timestamptz LIMIT @max FOR UPDATE SKIP LOCKED)
-RETURNING id, fqdn;
+WITH batch AS (SELECT h.id FROM host h WHERE h.deleted_at < @before::timestamptz LIMIT @max FOR UPDATE SKIP LOCKED)
+DELETE FROM host USING batch WHERE host.id = batch.id
+RETURNING host.id, host.fqdn;

@@ -20,9 +20,10 @@ ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: LibraryFileAdvance :execrows
--- LibraryFileAdvance makes version @current + 1 current, if @current still is; the file is not retired any more.
+-- LibraryFileAdvance makes version @current + 1 current, if @current still is and the file is as retired, or not, as it
+-- was; it is not retired any more.
 UPDATE library_file SET version = version + 1, updated_at = @now::timestamptz, deleted_at = NULL
-WHERE id = @id AND version = @current::bigint;
+WHERE id = @id AND version = @current::bigint AND deleted_at IS NOT DISTINCT FROM sqlc.narg('deleted_at')::timestamptz;
 
 -- name: LibraryFileDelete :execrows
 UPDATE library_file SET deleted_at = @now::timestamptz, updated_at = @now::timestamptz

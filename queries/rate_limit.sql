@@ -23,6 +23,5 @@ DELETE FROM rate_limit WHERE subject = @subject;
 
 -- name: RateLimitPurge :execrows
 -- RateLimitPurge deletes windows that have ended.
-DELETE FROM rate_limit WHERE (bucket, subject) IN (
-	SELECT r.bucket, r.subject FROM rate_limit r WHERE r.reset_at <= now() LIMIT @max FOR UPDATE SKIP LOCKED
-);
+WITH batch AS (SELECT r.bucket, r.subject FROM rate_limit r WHERE r.reset_at <= now() LIMIT @max FOR UPDATE SKIP LOCKED)
+DELETE FROM rate_limit USING batch WHERE rate_limit.bucket = batch.bucket AND rate_limit.subject = batch.subject;

@@ -1,6 +1,7 @@
--- name: UsageLock :exec
--- UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries.
-SELECT 1 FROM host WHERE id = @host_id FOR NO KEY UPDATE;
+-- name: UsageLock :execrows
+-- UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries. 0 rows: the host or
+-- this key is gone.
+SELECT 1 FROM host WHERE id = @host_id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: UsageIngestByKey :one
 SELECT * FROM usage_ingest WHERE host_id = @host_id::bigint AND idempotency_key = @idempotency_key::text;
@@ -22,10 +23,10 @@ SELECT * FROM usage_entry WHERE ingest_id = @ingest_id ORDER BY id;
 SELECT * FROM usage_entry WHERE host_id = @host_id::bigint AND at >= @since::timestamptz ORDER BY id;
 
 -- name: UsageSum :one
--- UsageSum adds up what a host used in [from, until).
-SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(input), 0)::bigint AS input,
-	coalesce(sum(output), 0)::bigint AS output, coalesce(sum(cached), 0)::bigint AS cached,
-	coalesce(sum(reasoning), 0)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
+-- UsageSum adds up what a host used in [from, until). Counts are what hosts say, so a sum may be beyond all numbers.
+SELECT least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
+	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
+	least(coalesce(sum(reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
 FROM usage_entry WHERE host_id = @host_id::bigint AND at >= @since::timestamptz AND at < @until::timestamptz;
 
 -- name: UsagePrune :execrows

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
@@ -25,10 +26,11 @@ var (
 
 // Config is what the surface is composed of. Every field is needed.
 type Config struct {
-	Fleet  *fleet.Service
-	Certs  *adminca.Service
-	Limits *ratelimit.Service
-	Logger *slog.Logger
+	Fleet       *fleet.Service
+	Credentials *credential.Service
+	Certs       *adminca.Service
+	Limits      *ratelimit.Service
+	Logger      *slog.Logger
 }
 
 // Surface serves admins.
@@ -43,6 +45,7 @@ func New(cfg Config) *Surface {
 	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection()}
 	s.handle(http.MethodPost, api.PathHostRegister, s.register)
 	s.handle(http.MethodDelete, "/admin/hosts/{}", s.deleteHost)
+	s.handle(http.MethodPost, api.PathSeedCommand, s.seedCommand)
 	return s
 }
 
@@ -121,4 +124,13 @@ func (s *Surface) deleteHost(r *call.Request, by audit.Actor) (any, error) {
 		return nil, err
 	}
 	return map[string]int64{"deleted": id}, nil
+}
+
+// seedCommand mints a seed token and answers the command that uploads a machine's login with it.
+func (s *Surface) seedCommand(r *call.Request, by audit.Actor) (any, error) {
+	seed, err := s.cfg.Credentials.NewSeed(r.Context(), credential.DefaultAccount, by)
+	if err != nil {
+		return nil, err
+	}
+	return credential.WireSeed(seed), nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -269,4 +270,28 @@ func TestTheDoor(t *testing.T) {
 	if n := o.Int(t, "SELECT count(*) FROM audit_entry") - before; n != 2 { // bob's and carol's certificates
 		t.Errorf("got %d entries, want 2", n)
 	}
+}
+
+// The command is good for one upload and for nothing else; without a certificate there is none.
+func TestSeedCommand(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.DoAdmin(t, o.admin, gatewaytest.Request{Method: http.MethodPost, Path: api.PathSeedCommand})
+	var seed api.SeedCommand
+	a.Decode(t, &seed)
+	url := gatewaytest.PublicURL + "/seed/auth/" + seed.Token
+	if a.Status != 200 || seed.URL != url || seed.Command != "curl -fsSL "+url+" | sh" || time.Until(seed.ExpiresAt.Time) < 14*time.Minute {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	planted := o.Do(t, gatewaytest.Request{Path: "/seed/auth/" + seed.Token, Body: authtest.New(authtest.Options{})})
+	if planted.Status != 200 {
+		t.Errorf("got %d %s", planted.Status, planted.Body)
+	}
+	if n := o.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'admin.seed_token.create' AND actor = 'alice' AND details->>'token' = $1", seed.Token[:8]+"…"); n != 1 {
+		t.Errorf("got %d entries, want one of alice", n)
+	}
+	if n := o.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'auth.seed.consume' AND details->>'created_by' = 'alice'"); n != 1 {
+		t.Errorf("got %d entries of the upload, want one that says who asked for it", n)
+	}
+	o.DoAdmin(t, o.admin, gatewaytest.Request{Path: api.PathSeedCommand}).Refused(t, 405, "method_not_allowed", "Method not allowed")
 }

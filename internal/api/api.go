@@ -40,6 +40,7 @@ const (
 	HeaderIdempotencyKey  = "Idempotency-Key"    // the same report again does not count again
 	HeaderInstallerStatus = "X-Installer-Status" // ready, used, expired, unknown, limited
 	HeaderInstallerExpiry = "X-Installer-Expires-At"
+	HeaderSeedStatus      = "X-Seed-Status" // likewise, and worn_out
 	HeaderSeedExpiry      = "X-Seed-Expires-At"
 )
 

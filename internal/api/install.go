@@ -1,11 +1,13 @@
 package api
 
-// States of an install token, as X-Installer-Status and in the answer to a claim.
+// States of an install or seed token, as X-Installer-Status and X-Seed-Status.
 const (
 	InstallReady   = "ready"
 	InstallUsed    = "used"
 	InstallExpired = "expired"
 	InstallUnknown = "unknown"
+	InstallLimited = "limited"  // nobody looked: the caller's address has failed too often
+	SeedWornOut    = "worn_out" // too many uploads under it were no good
 )
 
 // EnrolRequest claims an install token: POST /install/{token}.
@@ -60,4 +62,20 @@ type Wrapper struct {
 	SizeBytes int64  `json:"size_bytes"`
 	UpdatedAt Time   `json:"updated_at"`
 	URL       string `json:"url"` // relative to the gateway's base URL
+}
+
+// SeedCommand is the data of an answer to POST /admin/auth/seed-command: the only time the token is shown.
+type SeedCommand struct {
+	Token     string `json:"token"`
+	URL       string `json:"url"`
+	Command   string `json:"command"`
+	ExpiresAt Time   `json:"expires_at"`
+}
+
+// SeedResponse is the data of an answer to POST /seed/auth/{token}. It holds nothing that the uploader did not have.
+type SeedResponse struct {
+	Status               string `json:"status"` // updated, or unchanged when it was the fleet's login already
+	Generation           int64  `json:"generation"`
+	CanonicalLastRefresh string `json:"canonical_last_refresh"`
+	CanonicalDigest      string `json:"canonical_digest"`
 }

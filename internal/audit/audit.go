@@ -44,6 +44,7 @@ const (
 	ActionForceIP          = "auth.force_ip_override"
 	ActionRetrieve         = "auth.retrieve"
 	ActionStore            = "auth.store"
+	ActionStoreQuarantine  = "auth.store.quarantine"
 	ActionCredentialShow   = "auth.show"
 	ActionHostDelete       = "host.delete"
 	ActionAdminHostDelete  = "admin.host.delete"
@@ -70,6 +71,7 @@ const (
 	ActionProposalDiscard  = "admin.proposal.discard"
 	ActionSeedCreate       = "admin.seed_token.create"
 	ActionSeedConsume      = "auth.seed.consume"
+	ActionSeedRefuse       = "auth.seed.refuse"
 )
 
 // Details is what an entry says beyond actor and action. Values must be free of secrets.

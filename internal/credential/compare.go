@@ -79,6 +79,8 @@ func DecideRetrieve(current *Version, digest Digest, refreshedAt time.Time) Verd
 //	same time, hint is current        updated: nobody was faster
 //	same time otherwise               outdated
 //
+// A file that would be updated by these rules is outdated if its tokens were canonical before; the store looks that up.
+//
 // Accounts are compared only if both files name one: a file may lack it (an API key, an old Codex), and the check is
 // there for people who logged in to the wrong account, whose file always names it. A placeholder is never a candidate,
 // so without a current generation it is ErrPlaceholder.

@@ -5,8 +5,10 @@ package credential
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +33,10 @@ var (
 // Config of a Service. The zero value is ready for production.
 type Config struct {
 	MinTokenLength int              // bytes. Default: see [Options]
+	PublicURL      string           // base of seed URLs, without a trailing slash
+	SeedTTL        time.Duration    // how long a seed token is good. Default: 15 minutes
 	Now            func() time.Time // Default: time.Now
+	Rand           io.Reader        // source of seed tokens. Default: crypto/rand.Reader
 }
 
 // Service keeps the credentials of one database. It is safe for concurrent use, on any number of gateways.
@@ -43,8 +48,14 @@ type Service struct {
 
 // New makes a service.
 func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
+	if cfg.SeedTTL == 0 {
+		cfg.SeedTTL = defaultSeedTTL
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
 	}
 	return &Service{store: store, keyring: keyring, cfg: cfg}
 }
@@ -57,16 +68,17 @@ type Generation struct {
 	Number          int64
 	LastRefresh     string // verbatim
 	AccessExpiresAt time.Time
-	Source          string // host, admin or operator
+	Source          string // host, admin, operator or seed
 	CreatedAt       time.Time
 	Version
 }
 
 // Outcome is what a call came to.
 type Outcome struct {
-	Verdict Verdict
-	Current Generation // canonical after the call; zero when there is none
-	Body    Body       // of Current, when the verdict carries it
+	Verdict     Verdict
+	Current     Generation // canonical after the call; zero when there is none
+	Body        Body       // of Current, when the verdict carries it
+	Quarantined bool       // the upload would have become canonical, but the host may not change that
 }
 
 // Held is what a host reports about its file.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 )
@@ -38,7 +39,7 @@ func (v Visit) actor() audit.Actor {
 // Errors: ErrUnreadable; fleet.ErrWindowClosed in the grace, when the answer would be another than valid or
 // upload_required; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
 func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, error) {
-	outcome := &Outcome{}
+	outcome, denied := &Outcome{}, false
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
 		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
@@ -47,7 +48,11 @@ func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, e
 		outcome.Verdict = DecideRetrieve(current.version(), held.Digest, held.RefreshedAt)
 		outcome.Current = current
 		if v.Grace && outcome.Verdict != Valid && outcome.Verdict != UploadRequired {
-			return fleet.ErrWindowClosed
+			denied = true
+			return audit.Record(ctx, q, audit.Entry{
+				At: s.now(), Action: audit.ActionInsecureDenied, HostID: v.Host.ID, Actor: v.actor(),
+				Details: audit.Details{"command": api.CommandRetrieve, "grace": true},
+			})
 		}
 		if outcome.Verdict == Valid || outcome.Verdict == Outdated {
 			if err := synced(ctx, q, v.Host, current); err != nil {
@@ -68,25 +73,29 @@ func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, e
 			},
 		})
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case denied:
+		return nil, fleet.ErrWindowClosed
 	}
 	return outcome, nil
 }
 
 // Store makes a host's upload the canonical credential if the store rule says so; see [DecideStore]. hint is the
-// canonical digest that the host last saw.
+// canonical digest that the host last saw. What a host that may not store would change is left alone, and the host is told
+// that nothing changed, so that it keeps its file.
 //
 // Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid when the host or its key is
 // gone since it was let in. On any error the canonical credential is unchanged.
 func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Digest) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
-		held, err := q.HostHold(ctx, db.HostHoldParams{ID: v.Host.ID, KeySHA256: v.Host.KeySHA256})
+		mayStore, err := q.HostMayStore(ctx, db.HostMayStoreParams{ID: v.Host.ID, KeySHA256: v.Host.KeySHA256})
 		switch {
+		case db.IsNoRows(err):
+			return fleet.ErrKeyInvalid
 		case err != nil:
 			return fmt.Errorf("looking up %s: %w", v.Host.FQDN, err)
-		case held == 0:
-			return fleet.ErrKeyInvalid
 		}
 		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
@@ -96,6 +105,23 @@ func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Dig
 			return err
 		}
 		outcome.Current = current
+		if outcome.Verdict == Updated {
+			was, err := q.GenerationWas(ctx, db.GenerationWasParams{
+				AccountID: v.Host.AccountID, Digest: upload.Digest[:], AccessSHA256: upload.AccessSHA256, RefreshSHA256: upload.RefreshSHA256,
+			})
+			switch {
+			case err != nil:
+				return fmt.Errorf("looking for an earlier generation: %w", err)
+			case was: // by its tokens, whatever time stands on it; else two hosts could replace each other's login for ever
+				outcome.Verdict = Outdated
+			}
+		}
+		if outcome.Verdict == Updated && !mayStore {
+			outcome.Verdict, outcome.Quarantined = Unchanged, true
+			return audit.Record(ctx, q, audit.Entry{
+				At: s.now(), Action: audit.ActionStoreQuarantine, HostID: v.Host.ID, Actor: v.actor(), Details: storeDetails(outcome, upload),
+			})
+		}
 		if outcome.Verdict == Updated {
 			next := newGeneration{upload: upload, source: audit.KindHost, host: &v.Host.ID, after: row}
 			if row, outcome.Current, err = s.advance(ctx, q, v.Host.AccountID, next); err != nil {
@@ -126,23 +152,28 @@ func (s *Service) Upload(ctx context.Context, accountID int64, file []byte, by a
 		return nil, err
 	}
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
-		row, current, err := currentOf(ctx, q, accountID)
-		if err != nil {
+		return s.take(ctx, q, accountID, upload, by, outcome)
+	})
+}
+
+// take makes the upload of somebody whom the fleet follows canonical.
+func (s *Service) take(ctx context.Context, q *db.Queries, accountID int64, upload *Document, by audit.Actor, outcome *Outcome) error {
+	row, current, err := currentOf(ctx, q, accountID)
+	if err != nil {
+		return err
+	}
+	if outcome.Verdict, err = DecideAdminUpload(current.version(), upload); err != nil {
+		return err
+	}
+	outcome.Current = current
+	if outcome.Verdict == Updated {
+		next := newGeneration{upload: upload, source: by.Kind, after: row, newLineage: true}
+		if _, outcome.Current, err = s.advance(ctx, q, accountID, next); err != nil {
 			return err
 		}
-		if outcome.Verdict, err = DecideAdminUpload(current.version(), upload); err != nil {
-			return err
-		}
-		outcome.Current = current
-		if outcome.Verdict == Updated {
-			next := newGeneration{upload: upload, source: by.Kind, after: row, newLineage: true}
-			if _, outcome.Current, err = s.advance(ctx, q, accountID, next); err != nil {
-				return err
-			}
-		}
-		return audit.Record(ctx, q, audit.Entry{
-			At: s.now(), Actor: by, Action: audit.ActionStore, Details: storeDetails(outcome, upload),
-		})
+	}
+	return audit.Record(ctx, q, audit.Entry{
+		At: s.now(), Actor: by, Action: audit.ActionStore, Details: storeDetails(outcome, upload),
 	})
 }
 

@@ -161,6 +161,33 @@ func TestStoreDecisions(t *testing.T) {
 	}
 }
 
+// What was replaced does not come back, whatever time a client has written on it: two hosts whose logins are of the same
+// moment would replace each other's at every start.
+func TestEarlierGenerationsDoNotComeBack(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	a, b := s.host(t, "a.example"), s.host(t, "b.example")
+	first := login(0)
+	second := authtest.New(authtest.Options{LastRefresh: start, IssuedAt: start.Add(time.Minute)})
+	s.put(t, a, first, credential.Digest{})
+	if got := s.put(t, b, second, s.document(t, first).Digest); got.Verdict != credential.Updated {
+		t.Fatalf("got %s for a login as old as the canonical one", got.Verdict)
+	}
+	restamped := []byte(strings.Replace(string(first), start.Format("2006-01-02T15:04:05"), start.Add(time.Hour).Format("2006-01-02T15:04:05"), 1))
+	if s.document(t, restamped).RefreshedAt.Equal(s.document(t, first).RefreshedAt) {
+		t.Fatal("the file has its old time")
+	}
+	for name, file := range map[string][]byte{"as it was": first, "with a newer time": restamped} {
+		got := s.put(t, a, file, s.document(t, second).Digest)
+		if got.Verdict != credential.Outdated || got.Current.Number != 2 || string(got.Body) != string(s.document(t, second).Body) {
+			t.Errorf("%s: got %s, generation %d; want the canonical one", name, got.Verdict, got.Current.Number)
+		}
+	}
+	if got := s.put(t, a, login(2*time.Hour), credential.Digest{}); got.Verdict != credential.Updated {
+		t.Errorf("got %s for what was never canonical", got.Verdict)
+	}
+}
+
 func TestRetrieveDecisions(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

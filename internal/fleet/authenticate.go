@@ -70,6 +70,22 @@ func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr, opt
 	return host, nil
 }
 
+// MayComeFrom reports whether Admit, unforced, would let a host in from an address: whose key was stolen must not pay for
+// what the thief does with it elsewhere.
+func (s *Service) MayComeFrom(host *db.Host, from netip.Addr) bool {
+	if !from.IsValid() {
+		return false
+	}
+	from = normal(from)
+	switch {
+	case contains(s.cfg.RunnerBypass, from):
+		return true
+	case len(host.AllowFrom) > 0:
+		return contains(host.AllowFrom, from)
+	}
+	return host.Roaming || host.BoundIP == nil || s.sameNetwork(*host.BoundIP, from)
+}
+
 // bindingBits is how much of an address binds: all of an IPv4 one, the network of an IPv6 one, whose rest a machine
 // changes by itself every day.
 func (s *Service) bindingBits(addr netip.Addr) int {

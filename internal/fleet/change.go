@@ -53,6 +53,9 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		}
 	}
 	if c.AllowFrom != nil {
+		if err := checkNetworks(c.AllowFrom); err != nil {
+			return nil, err
+		}
 		details["allow_from"] = c.AllowFrom
 	}
 	if c.WindowMinutes != nil {
@@ -63,11 +66,17 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		params.WindowMinutes = new(int16(*c.WindowMinutes))
 	}
 	if c.ClientVersion != nil {
-		params.SetPin = true
-		details["client_version"] = *c.ClientVersion
-		if pin := strings.TrimSpace(*c.ClientVersion); pin != "" {
-			params.ClientVersionPin = new(cleanVersion(pin))
+		pin := ""
+		if strings.TrimSpace(*c.ClientVersion) != "" {
+			pin = cleanVersion(*c.ClientVersion)
+			// As strict as the fleet's own: clients put it into commands, and a word would be a version of that name.
+			if pin[0] < '0' || pin[0] > '9' || strings.Trim(pin, versionCharacters) != "" {
+				return nil, errs.Field("client_version", "client_version must be a version such as 0.63.0, or an empty text for the fleet's")
+			}
+			params.ClientVersionPin = &pin
 		}
+		params.SetPin = true
+		details["client_version"] = pin
 	}
 	if c.Unbind {
 		details["unbind"] = true
@@ -75,6 +84,25 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
 		return q.HostUpdate(ctx, params)
 	})
+}
+
+const (
+	maxNetworks       = 64
+	versionCharacters = "0123456789abcdefghijklmnopqrstuvwxyz.-+"
+)
+
+// checkNetworks is strict: a network with bits beyond its length was meant to be a smaller one, and addresses never come
+// in the IPv4-in-IPv6 form.
+func checkNetworks(networks []netip.Prefix) error {
+	if len(networks) > maxNetworks {
+		return errs.Field("allow_from", fmt.Sprintf("allow_from takes at most %d networks", maxNetworks))
+	}
+	for _, network := range networks {
+		if !network.IsValid() || network != network.Masked() || network.Addr().Is4In6() {
+			return errs.Field("allow_from", fmt.Sprintf("allow_from wants networks such as 172.28.0.0/16 or fd00::/8, got %q", network))
+		}
+	}
+	return nil
 }
 
 const (

@@ -13,6 +13,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/seal"
+	"github.com/cdxgate/cdxgate/internal/token"
 )
 
 // Registration asks for a host. Nil pointers take the default for a new host and, except for Secure and VIP, leave an
@@ -49,11 +50,11 @@ func (s *Service) Register(ctx context.Context, r Registration, by audit.Actor) 
 	if err != nil {
 		return nil, err
 	}
-	token, err := mintToken(s.cfg.Rand)
+	install, err := token.Mint(s.cfg.Rand)
 	if err != nil {
 		return nil, err
 	}
-	e := &Enrolment{Key: key, Token: token}
+	e := &Enrolment{Key: key, Token: install}
 	err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
 	if db.IsUniqueViolation(err) {
 		// Somebody else registered the same name between our look and our insert: it exists now, so look again.
@@ -62,7 +63,7 @@ func (s *Service) Register(ctx context.Context, r Registration, by audit.Actor) 
 	if err != nil {
 		return nil, err
 	}
-	e.URL = s.cfg.PublicURL + api.PathInstall + token.Reveal()
+	e.URL = s.cfg.PublicURL + api.PathInstall + install.Reveal()
 	e.Command = "curl -fsSL " + e.URL + " | sh"
 	return e, nil
 }

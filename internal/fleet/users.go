@@ -21,13 +21,13 @@ const (
 // SeeUser records that a system user ran cdx on a host; an empty username records nothing. It returns all users the host
 // is known to have, by name: an uninstall removes their files. Names are told apart by case, as the system does.
 //
-// Errors: kind Invalid on field username.
+// Errors: kind Invalid on field username; ErrKeyInvalid when the host or its key is gone by now.
 func (s *Service) SeeUser(ctx context.Context, host *db.Host, from netip.Addr, username, hostname string) ([]db.HostUser, error) {
 	username, hostname = cut(strings.TrimSpace(username), maxUserBytes), cut(strings.TrimSpace(hostname), maxUserBytes)
 	if username == "" {
 		return s.users(ctx, s.store.Queries, host)
 	}
-	if username == "." || username == ".." || strings.ContainsFunc(username, func(r rune) bool { return r == '/' || !unicode.IsPrint(r) }) {
+	if username == "." || username == ".." || strings.Contains(username, "/") || printable(username) != username {
 		return nil, errs.Field("username", "username must be the name of a system user: no slashes, no control characters")
 	}
 	params := db.HostUserSeeParams{HostID: host.ID, Username: username, Now: s.now(), MaxUsers: maxUsers}
@@ -36,8 +36,12 @@ func (s *Service) SeeUser(ctx context.Context, host *db.Host, from netip.Addr, u
 	}
 	var users []db.HostUser
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
-		if err := q.HostUserLock(ctx, host.ID); err != nil {
+		held, err := q.HostUserLock(ctx, db.HostUserLockParams{HostID: host.ID, KeySHA256: host.KeySHA256})
+		switch {
+		case err != nil:
 			return fmt.Errorf("locking the users of %s: %w", host.FQDN, err)
+		case held == 0:
+			return ErrKeyInvalid
 		}
 		isNew, err := q.HostUserSee(ctx, params)
 		switch {

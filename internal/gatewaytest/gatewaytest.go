@@ -14,6 +14,7 @@
 package gatewaytest
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -54,6 +55,7 @@ type Options struct {
 	Now     func() time.Time  // of fleet and credential. Default: time.Now
 	Clients map[string]string // builds of cdx :: platform → content
 	Limits  ratelimit.Rules   // Default: nobody is limited
+	Flow    int64             // bytes of builds in flight to one address. Default: ratelimit.DownloadBytes
 	Fleet   fleet.Config      // PublicURL and Now are set by New
 }
 
@@ -116,14 +118,14 @@ func (g *Gateway) compose(opts Options) {
 	g.Usage = usage.New(g.Core.DB, opts.Now)
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
-	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{Now: opts.Now})
+	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: PublicURL, Now: opts.Now})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
-		Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits,
+		Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})
+	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})
 }
 
 func (g *Gateway) listen(t testing.TB) {

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -89,6 +91,26 @@ func (g *Gateway) Do(t testing.TB, r Request) *Answer {
 func (g *Gateway) DoAdmin(t testing.TB, client *http.Client, r Request) *Answer {
 	t.Helper()
 	return send(t, client, g.admins.URL, r)
+}
+
+// Stall asks the site for hosts for a path, reads that it is answered, and nothing more until hangUp.
+func (g *Gateway) Stall(t testing.TB, path string) (hangUp func()) {
+	t.Helper()
+	conn, err := (&net.Dialer{Timeout: requestTimeout}).DialContext(t.Context(), "tcp", g.hosts.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp = func() { _ = conn.Close() }
+	t.Cleanup(hangUp)
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: stall\r\n%s: %s\r\n\r\n", path, clientIPHeader, DefaultFrom)
+	status := make([]byte, len("HTTP/1.1 200 OK"))
+	if err == nil {
+		_, err = io.ReadFull(conn, status)
+	}
+	if err != nil || string(status) != "HTTP/1.1 200 OK" {
+		t.Fatalf("GET %s: got %q, %v", path, status, err)
+	}
+	return hangUp
 }
 
 // Retrieve asks for the credential as a host that holds digest, last refreshed at lastRefresh.

@@ -114,7 +114,9 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 		},
 	}
 	if outcome.Current.Number > 0 {
-		answer.CanonicalLastRefresh = &outcome.Current.LastRefresh
+		if !outcome.Quarantined { // old clients write it into their own file, which is to stay as it is
+			answer.CanonicalLastRefresh = &outcome.Current.LastRefresh
+		}
 		answer.CanonicalDigest = new(outcome.Current.Digest.String())
 	}
 	return answer, nil

@@ -39,7 +39,8 @@ type found struct {
 }
 
 // gate is what every call for hosts has to pass before its route is looked at: the kill switch, then the limit. Fleets
-// sit behind one address, so who shows a valid key is counted as the host it belongs to, everybody else as an address.
+// sit behind one address, so who shows a valid key where its host may come from is counted as that host, everybody else
+// as an address.
 func (s *Surface) gate(r *call.Request, rules call.Rules) error {
 	if rules == call.Exempt {
 		return nil
@@ -62,7 +63,7 @@ func (s *Surface) gate(r *call.Request, rules call.Rules) error {
 	}
 	r.Request = r.WithContext(context.WithValue(ctx, foundKey{}, f))
 	var hostID int64
-	if f.host != nil {
+	if f.host != nil && s.cfg.Fleet.MayComeFrom(f.host, r.From) {
 		hostID = f.host.ID
 	}
 	return s.cfg.Limits.Request(ctx, hostID, r.From)

@@ -26,7 +26,8 @@ type Config struct {
 	Library        *library.Service
 	Policy         *policy.Service
 	Limits         *ratelimit.Service
-	PublicURL      string // base URL hosts use, without a trailing slash
+	Downloads      *ratelimit.Flow // bytes of client builds
+	PublicURL      string          // base URL hosts use, without a trailing slash
 	InstallationID string
 	Version        string                      // of the gateway and of the cdx it hands out
 	Ping           func(context.Context) error // nil error: the database answers
@@ -65,6 +66,8 @@ func New(cfg Config) *Surface {
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathInstall+"{}", s.installer)
 	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathInstall+"{}", s.enrol)
 	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathClient+"{}", s.client)
+	s.Installer.HandleAs(call.Uncounted, http.MethodGet, api.PathSeed+"{}", s.seeder)
+	s.Installer.HandleAs(call.Uncounted, http.MethodPost, api.PathSeed+"{}", s.seed)
 	s.Installer.Handle(http.MethodGet, api.PathWrapper, s.wrapper)
 	s.Installer.Handle(http.MethodGet, api.PathWrapperFile, s.wrapperFile)
 

@@ -1,6 +1,7 @@
 package hostapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,7 +11,9 @@ import (
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
+	"github.com/cdxgate/cdxgate/internal/token"
 )
 
 var errNoClient = errs.New(errs.NotFound, "client_not_found", "This gateway has no cdx for that platform")
@@ -18,31 +21,29 @@ var errNoClient = errs.New(errs.NotFound, "client_not_found", "This gateway has 
 // installer serves the script of an install token, or a script that says why there is none: always 200, because the
 // printed command is curl -f, which would hide any other body. Looking changes nothing.
 func (s *Surface) installer(w http.ResponseWriter, r *call.Request) (any, error) {
-	token, ok := fleet.ParseInstallToken(r.Param)
-	if !ok {
-		return nil, call.ErrNoRoute
+	var state fleet.TokenState
+	install, err := s.lookUp(r, ratelimit.EnrolFail, fleet.ErrTokenUnknown, func(ctx context.Context, t token.Token) (name string, err error) {
+		state, err = s.cfg.Fleet.LookUpToken(ctx, t)
+		return state.State, err
+	})
+	if limited(err) {
+		state.State = api.InstallLimited
+	} else if err != nil {
+		return nil, err
 	}
-	state, err := s.cfg.Fleet.LookUpToken(r.Context(), token)
+	script, err := s.scriptFor(state, install)
 	if err != nil {
 		return nil, err
 	}
-	script, err := s.scriptFor(state, token)
-	if err != nil {
-		return nil, err
-	}
-	header := w.Header()
-	header["Content-Type"] = []string{"text/x-shellscript; charset=utf-8"}
-	header["Cache-Control"] = []string{"no-store, must-revalidate"}
-	header["X-Content-Type-Options"] = []string{"nosniff"}
-	header.Set(api.HeaderInstallerStatus, state.State)
+	w.Header().Set(api.HeaderInstallerStatus, state.State)
 	if !state.ExpiresAt.IsZero() {
-		header.Set(api.HeaderInstallerExpiry, state.ExpiresAt.UTC().Format(api.TimeFormat))
+		w.Header().Set(api.HeaderInstallerExpiry, state.ExpiresAt.UTC().Format(api.TimeFormat))
 	}
-	_, _ = w.Write(script) // the client is gone: nobody to tell
+	writeScript(w, script)
 	return nil, nil
 }
 
-func (s *Surface) scriptFor(state fleet.TokenState, token fleet.InstallToken) ([]byte, error) {
+func (s *Surface) scriptFor(state fleet.TokenState, install token.Token) ([]byte, error) {
 	if state.State != api.InstallReady {
 		reason, next := explain(state)
 		return refusalScript(state.State, reason, next), nil
@@ -52,7 +53,7 @@ func (s *Surface) scriptFor(state fleet.TokenState, token fleet.InstallToken) ([
 		return nil, err
 	}
 	return installScript(installScriptParams{
-		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: token.Reveal(), Version: s.cfg.Version, Clients: shellClients(builds),
+		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: install.Reveal(), Version: s.cfg.Version, Clients: shellClients(builds),
 	}), nil
 }
 
@@ -61,16 +62,16 @@ func explain(state fleet.TokenState) (reason, next string) {
 	next = "It works once. Ask an admin for a new one: cdxgate host add " + state.FQDN
 	switch {
 	case state.State == api.InstallUsed:
-		reason = "this install command was used on " + state.UsedAt.UTC().Format("2 Jan 15:04 UTC")
-		if state.UsedFrom.IsValid() {
-			reason += " from " + state.UsedFrom.String()
-		}
+		reason = "this install command " + usedWhen(state.UsedAt, state.UsedFrom)
 	case state.State == api.InstallExpired && state.Replaced:
 		reason = "this install command was replaced by a newer one"
 		next = "Use the newer one, or ask an admin: cdxgate host add " + state.FQDN
 	case state.State == api.InstallExpired:
-		reason = "this install command expired on " + state.ExpiresAt.UTC().Format("2 Jan 15:04 UTC")
+		reason = "this install command expired on " + state.ExpiresAt.UTC().Format(minuteFormat)
 		next = "Ask an admin for a new one: cdxgate host add " + state.FQDN
+	case state.State == api.InstallLimited:
+		reason = "too many install commands that do not work came from this address"
+		next = "Try again in half an hour, or ask an admin: cdxgate limit clear ADDRESS"
 	default:
 		reason = "this install command is not known here"
 		next = "Copy the whole line, or ask an admin for a new one: cdxgate host add NAME"
@@ -80,17 +81,20 @@ func explain(state fleet.TokenState) (reason, next string) {
 
 // enrol spends an install token and answers the host's configuration.
 func (s *Surface) enrol(_ http.ResponseWriter, r *call.Request) (any, error) {
-	token, ok := fleet.ParseInstallToken(r.Param)
+	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.EnrolFail, r.From); err != nil {
+		return nil, err
+	}
+	install, ok := token.Parse(r.Param)
 	if !ok {
-		return nil, call.ErrNoRoute
+		return nil, s.cfg.Limits.Failure(r.Context(), ratelimit.EnrolFail, r.From, call.ErrNoRoute)
 	}
 	var request api.EnrolRequest
 	if err := r.Decode(&request); err != nil {
 		return nil, err
 	}
-	host, key, err := s.cfg.Fleet.Claim(r.Context(), token, r.From)
+	host, key, err := s.cfg.Fleet.Claim(r.Context(), install, r.From)
 	if err != nil {
-		return nil, err
+		return nil, s.countDeadToken(r, ratelimit.EnrolFail, err)
 	}
 	return api.EnrolResponse{
 		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN,
@@ -112,6 +116,11 @@ func (s *Surface) serveClient(w http.ResponseWriter, r *call.Request, name strin
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	leave, err := s.cfg.Downloads.Enter(r.From, client.Size)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	header := w.Header()
 	header["Cache-Control"] = []string{"no-cache"}
 	header["Content-Type"] = []string{"application/octet-stream"}

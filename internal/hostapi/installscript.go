@@ -90,7 +90,7 @@ _cdx_installer
 // refusalScript renders what an install URL without a usable token serves: two lines for the user, and a status that is
 // not zero, so that whatever was to follow does not.
 func refusalScript(state, reason, next string) []byte {
-	if !slices.Contains([]string{api.InstallUsed, api.InstallExpired, api.InstallUnknown}, state) {
+	if !slices.Contains([]string{api.InstallUsed, api.InstallExpired, api.InstallUnknown, api.InstallLimited, api.SeedWornOut}, state) {
 		state = api.InstallUnknown
 	}
 	return fmt.Appendf(nil, "#!/bin/sh\n# %s\nprintf '%%s\\n' %s >&2\nprintf '%%s\\n' %s >&2\nexit 1\n",

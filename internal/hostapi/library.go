@@ -114,7 +114,7 @@ func (s *Surface) slashStore(_ http.ResponseWriter, r *call.Request) (any, error
 
 func slashStored(status, name string, current *db.LibraryGetRow, proposed bool) api.SlashStored {
 	answer := api.SlashStored{Status: status, Filename: name, Proposed: proposed}
-	if current != nil {
+	if current != nil && current.LibraryFile.DeletedAt == nil {
 		answer.SHA256 = new(hex.EncodeToString(current.LibraryVersion.SHA256))
 		answer.UpdatedAt = api.Time{Time: current.LibraryFile.UpdatedAt}
 	}

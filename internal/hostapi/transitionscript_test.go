@@ -50,7 +50,7 @@ func (m *machine) transition() transitionParams {
 
 func (m *machine) place(wrapper string) {
 	m.t.Helper()
-	if err := os.WriteFile(wrapper, m.script, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(wrapper, m.script, 0o755); err != nil {
 		m.t.Fatal(err)
 	}
 }

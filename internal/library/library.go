@@ -15,6 +15,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 // Refusals.
@@ -33,7 +34,7 @@ const Command = "command"
 // Limits.
 const (
 	maxContentBytes = 256 << 10
-	maxTextBytes    = 255 // description, argument hint
+	maxTextLength   = 255 // characters of a description, an argument hint
 	attempts        = 16  // each lost attempt means that somebody else's store was accepted
 )
 
@@ -129,12 +130,21 @@ func check(d Draft) (*file, error) {
 	if d.ArgumentHint != nil {
 		f.argumentHint = new(strings.TrimSpace(*d.ArgumentHint))
 	}
-	for field, text := range map[string]*string{"description": f.description, "argument_hint": f.argumentHint} {
-		if text != nil && (len(*text) > maxTextBytes || strings.ContainsRune(*text, 0)) {
-			return nil, errs.Field(field, field+" must be 255 characters or fewer")
-		}
+	if err := checkText("description", f.description); err != nil {
+		return nil, err
 	}
-	return f, nil
+	return f, checkText("argument_hint", f.argumentHint)
+}
+
+func checkText(field string, text *string) error {
+	switch {
+	case text == nil:
+	case strings.ContainsRune(*text, 0):
+		return errs.Field(field, field+" must be text without NUL characters")
+	case utf8.RuneCountInString(*text) > maxTextLength:
+		return errs.Field(field, fmt.Sprintf("%s must be %d characters or fewer", field, maxTextLength))
+	}
+	return nil
 }
 
 // ParseSHA256 reads a digest in hex; nil when text is blank. Errors: kind Invalid on field.
@@ -175,20 +185,52 @@ func get(ctx context.Context, q *db.Queries, name string) (*db.LibraryGetRow, er
 	return &row, nil
 }
 
+// look returns a command as it is now; nil when there is none.
+func look(ctx context.Context, q *db.Queries, name string) (*db.LibraryGetRow, error) {
+	row, err := get(ctx, q, name)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return row, err
+}
+
 // Store makes a draft the current version of its file, which may not exist yet or be retired. current is the file
 // afterwards.
 //
-// Errors: kind Invalid; ErrBaseMismatch, ErrContended.
+// Errors: kind Invalid; ErrBaseMismatch, ErrContended; fleet.ErrKeyInvalid when the author's host or its key is gone since it
+// was let in.
 func (s *Service) Store(ctx context.Context, d Draft, by Author) (outcome Outcome, current *db.LibraryGetRow, err error) {
 	f, err := check(d)
 	if err != nil {
 		return "", nil, err
 	}
 	err = s.untilSettled(ctx, func(q *db.Queries) error {
-		outcome, current, err = s.put(ctx, q, f, by, audit.ActionSlashStore)
+		if err := hold(ctx, q, by.Host); err != nil {
+			return err
+		}
+		before, err := look(ctx, q, f.name)
+		if err != nil {
+			return err
+		}
+		outcome, current, err = s.put(ctx, q, f, before, by, audit.ActionSlashStore)
 		return err
 	})
 	return outcome, current, err
+}
+
+// hold keeps the host whose text it is, and its key, as they are until the transaction ends. host may be nil.
+func hold(ctx context.Context, q *db.Queries, host *db.Host) error {
+	if host == nil {
+		return nil
+	}
+	held, err := q.HostHold(ctx, db.HostHoldParams{ID: host.ID, KeySHA256: host.KeySHA256})
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking up %s: %w", host.FQDN, err)
+	case held == 0:
+		return fleet.ErrKeyInvalid
+	}
+	return nil
 }
 
 func (s *Service) untilSettled(ctx context.Context, decide func(*db.Queries) error) error {
@@ -201,12 +243,11 @@ func (s *Service) untilSettled(ctx context.Context, decide func(*db.Queries) err
 	return ErrContended
 }
 
-// put decides what a checked draft is compared with what is there, and writes it.
-func (s *Service) put(ctx context.Context, q *db.Queries, f *file, by Author, action string) (Outcome, *db.LibraryGetRow, error) {
-	before, err := get(ctx, q, f.name)
+// put decides what a checked draft is, compared with what was there when its caller looked, and writes it if that still is.
+func (s *Service) put(
+	ctx context.Context, q *db.Queries, f *file, before *db.LibraryGetRow, by Author, action string,
+) (Outcome, *db.LibraryGetRow, error) {
 	switch {
-	case err != nil && !errors.Is(err, ErrNotFound):
-		return "", nil, err
 	case !f.follows(before):
 		return "", nil, ErrBaseMismatch
 	case before == nil:
@@ -233,9 +274,11 @@ func (s *Service) put(ctx context.Context, q *db.Queries, f *file, by Author, ac
 	})
 }
 
-// follows reports whether a draft was made from the current text, as far as its sender cares. current is nil: none.
+// follows reports whether a draft was made from the current text, as far as its sender cares. current is nil: none. That
+// of a retired file is not current: its sender does not know yet that an admin took it away.
 func (f *file) follows(current *db.LibraryGetRow) bool {
-	return f.base == nil || (current != nil && bytes.Equal(f.base, current.LibraryVersion.SHA256))
+	return f.base == nil ||
+		(current != nil && current.LibraryFile.DeletedAt == nil && bytes.Equal(f.base, current.LibraryVersion.SHA256))
 }
 
 // is reports whether a draft is what the file is already. A retired file is nothing, so that it can be revived.
@@ -248,14 +291,10 @@ func (f *file) is(current *db.LibraryGetRow) bool {
 func (s *Service) create(ctx context.Context, q *db.Queries, f *file, by Author) error {
 	id, err := q.LibraryFileInsert(ctx, db.LibraryFileInsertParams{Kind: Command, Name: f.name, Now: s.now()})
 	if db.IsNoRows(err) {
-		namesake, err := q.LibraryNamesake(ctx, db.LibraryNamesakeParams{Kind: Command, Name: f.name})
-		switch {
-		case err != nil && !db.IsNoRows(err):
-			return fmt.Errorf("looking for namesakes of %s: %w", f.name, err)
-		case err != nil || namesake == f.name:
-			return errOvertaken
+		if err := distinct(ctx, q, f.name); err != nil {
+			return err
 		}
-		return errs.Field("filename", "filename differs only in case from "+namesake+", which would be the same file on some hosts")
+		return errOvertaken
 	}
 	if err != nil {
 		return fmt.Errorf("creating the command %s: %w", f.name, err)
@@ -263,9 +302,23 @@ func (s *Service) create(ctx context.Context, q *db.Queries, f *file, by Author)
 	return s.insertVersion(ctx, q, id, 1, f, by)
 }
 
+// distinct refuses a name that another file has in another case.
+func distinct(ctx context.Context, q *db.Queries, name string) error {
+	namesake, err := q.LibraryNamesake(ctx, db.LibraryNamesakeParams{Kind: Command, Name: name})
+	switch {
+	case db.IsNoRows(err) || (err == nil && namesake == name):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for namesakes of %s: %w", name, err)
+	}
+	return errs.Field("filename", "filename differs only in case from "+namesake+", which would be the same file on some hosts")
+}
+
 func (s *Service) advance(ctx context.Context, q *db.Queries, before *db.LibraryGetRow, f *file, by Author) error {
 	current := before.LibraryFile
-	won, err := q.LibraryFileAdvance(ctx, db.LibraryFileAdvanceParams{ID: current.ID, Current: current.Version, Now: s.now()})
+	won, err := q.LibraryFileAdvance(ctx, db.LibraryFileAdvanceParams{
+		ID: current.ID, Current: current.Version, DeletedAt: current.DeletedAt, Now: s.now(),
+	})
 	switch {
 	case err != nil:
 		return fmt.Errorf("changing the command %s: %w", f.name, err)

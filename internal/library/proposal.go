@@ -3,7 +3,6 @@ package library
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -17,24 +16,27 @@ const maxPending = 100
 // Propose keeps a host's draft for an admin to decide, unless it is what the file is already. A newer proposal of the
 // same host for the same file takes the place of its pending one. current is the file as it is; nil when there is none.
 //
-// Errors: kind Invalid; ErrBaseMismatch.
+// Errors: kind Invalid; ErrBaseMismatch; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
 func (s *Service) Propose(ctx context.Context, d Draft, by Author) (proposed bool, current *db.LibraryGetRow, err error) {
 	f, err := check(d)
 	if err != nil {
 		return false, nil, err
 	}
 	err = s.store.WithTx(ctx, func(q *db.Queries) error {
-		current, err = get(ctx, q, f.name)
-		if errors.Is(err, ErrNotFound) {
-			current, err = nil, nil
+		if err := hold(ctx, q, by.Host); err != nil {
+			return err
+		}
+		if current, err = look(ctx, q, f.name); err != nil {
+			return err
 		}
 		switch {
-		case err != nil:
-			return err
 		case !f.follows(current):
 			return ErrBaseMismatch
 		case current != nil && f.is(current):
 			return nil
+		}
+		if err := distinct(ctx, q, f.name); err != nil {
+			return err
 		}
 		proposed = true
 		return s.propose(ctx, q, f, current, by)
@@ -46,14 +48,10 @@ func (s *Service) propose(ctx context.Context, q *db.Queries, f *file, current *
 	if err := q.ProposalLock(ctx, by.Host.ID); err != nil {
 		return fmt.Errorf("locking the proposals of %s: %w", by.Host.FQDN, err)
 	}
-	pending, err := q.ProposalPending(ctx, db.ProposalPendingParams{HostID: by.Host.ID, Kind: Command, Name: f.name})
-	switch {
-	case err == nil && bytes.Equal(pending.SHA256, f.sha256):
-		return nil // it waits already
-	case err != nil && !db.IsNoRows(err):
-		return fmt.Errorf("reading the proposals of %s: %w", by.Host.FQDN, err)
+	if waits, err := f.waits(ctx, q, by.Host); err != nil || waits {
+		return err
 	}
-	_, err = q.ProposalSupersede(ctx, db.ProposalSupersedeParams{
+	_, err := q.ProposalSupersede(ctx, db.ProposalSupersedeParams{
 		HostID: by.Host.ID, Kind: Command, Name: f.name, DecidedBy: by.Name, Now: s.now(),
 	})
 	if err != nil {
@@ -78,6 +76,23 @@ func (s *Service) propose(ctx context.Context, q *db.Queries, f *file, current *
 		return fmt.Errorf("recording a proposal of %s: %w", by.Host.FQDN, err)
 	}
 	return s.record(ctx, q, by, audit.ActionSlashPropose, audit.Details{"filename": f.name, "proposal": id, "base_version": params.BaseVersion})
+}
+
+// waits reports whether a draft is what the host's pending proposal for the file says already.
+func (f *file) waits(ctx context.Context, q *db.Queries, host *db.Host) (bool, error) {
+	pending, err := q.ProposalPending(ctx, db.ProposalPendingParams{HostID: host.ID, Kind: Command, Name: f.name})
+	switch {
+	case db.IsNoRows(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading the proposals of %s: %w", host.FQDN, err)
+	}
+	row, err := proposal(ctx, q, pending.ID)
+	if err != nil {
+		return false, err
+	}
+	p := row.LibraryProposal
+	return bytes.Equal(p.SHA256, f.sha256) && equal(p.Description, f.description) && equal(p.ArgumentHint, f.argumentHint), nil
 }
 
 // Proposals lists what waits for an admin, oldest first, without texts.
@@ -105,7 +120,8 @@ func proposal(ctx context.Context, q *db.Queries, id int64) (*db.ProposalGetRow,
 	return &row, nil
 }
 
-// Accept makes a proposal the current version of its file. A file that has changed since is only overwritten by force.
+// Accept makes a proposal the current version of its file. A file that has changed or was retired since is only overwritten
+// by force.
 //
 // Errors: ErrNoProposal, ErrProposalDecided, ErrProposalStale, ErrContended; kind Invalid on filename, when a file has the
 // name in another case.
@@ -115,25 +131,33 @@ func (s *Service) Accept(ctx context.Context, id int64, force bool, by Author) (
 		if err != nil {
 			return err
 		}
+		p := row.LibraryProposal
+		// In the order in which the removal of a host locks them: the host, then what belongs to it.
+		if err := q.ProposalLock(ctx, p.HostID); err != nil {
+			return fmt.Errorf("locking the proposals of %s: %w", row.FQDN, err)
+		}
 		if err := s.decide(ctx, q, id, "accepted", by); err != nil {
 			return err
 		}
-		p := row.LibraryProposal
-		before, err := get(ctx, q, p.Name)
+		before, err := look(ctx, q, p.Name)
 		switch {
-		case err != nil && !errors.Is(err, ErrNotFound):
+		case err != nil:
 			return err
-		case err == nil && before.LibraryFile.Version != p.BaseVersion && !force:
+		case before != nil && !force && changedSince(&before.LibraryFile, &p):
 			return ErrProposalStale.With("version", before.LibraryFile.Version)
 		}
 		f := &file{name: p.Name, content: p.Content, sha256: p.SHA256, description: p.Description, argumentHint: p.ArgumentHint}
 		author := Author{Actor: by.Actor, Host: &db.Host{ID: p.HostID, FQDN: row.FQDN}}
-		if _, current, err = s.put(ctx, q, f, author, audit.ActionSlashStore); err != nil {
+		if _, current, err = s.put(ctx, q, f, before, author, audit.ActionSlashStore); err != nil {
 			return err
 		}
 		return s.record(ctx, q, by, audit.ActionProposalAccept, audit.Details{"proposal": id, "filename": p.Name, "fqdn": row.FQDN})
 	})
 	return current, err
+}
+
+func changedSince(current *db.LibraryFile, p *db.LibraryProposal) bool {
+	return current.Version != p.BaseVersion || (current.DeletedAt != nil && current.DeletedAt.After(p.CreatedAt))
 }
 
 // Discard closes a proposal and changes nothing. Errors: ErrNoProposal, ErrProposalDecided.
@@ -158,6 +182,9 @@ func (s *Service) decide(ctx context.Context, q *db.Queries, id int64, decision 
 	case err != nil:
 		return fmt.Errorf("deciding proposal %d: %w", id, err)
 	case decided == 0:
+		if _, err := proposal(ctx, q, id); err != nil {
+			return err // its host was removed since we looked, and it with the host
+		}
 		return ErrProposalDecided.With("id", id)
 	}
 	return nil

@@ -54,7 +54,11 @@ func (s *Service) Restore(ctx context.Context, name string, number int64, by Aut
 		f := &file{
 			name: name, content: old.Content, sha256: old.SHA256, description: old.Description, argumentHint: old.ArgumentHint,
 		}
-		outcome, current, err = s.put(ctx, q, f, by, audit.ActionSlashRestore)
+		before, err := look(ctx, q, name)
+		if err != nil {
+			return err
+		}
+		outcome, current, err = s.put(ctx, q, f, before, by, audit.ActionSlashRestore)
 		return err
 	})
 	return outcome, current, err

@@ -33,7 +33,7 @@ func (c *Console) shown(g credential.Generation) shownGeneration {
 
 // AuthUpload makes a file, or with "-" what comes in, the fleet's login.
 func (c *Console) AuthUpload(ctx context.Context, path string) error {
-	file, err := c.readUpload(path)
+	file, err := c.readFile(path)
 	if err != nil {
 		return err
 	}
@@ -53,19 +53,20 @@ func (c *Console) AuthUpload(ctx context.Context, path string) error {
 	return c.print(document, func(io.Writer) {})
 }
 
-func (c *Console) readUpload(path string) ([]byte, error) {
+// readFile reads a file, or with "-" what comes in: as much as anything may hold, and one byte more.
+func (c *Console) readFile(path string) ([]byte, error) {
 	source := c.In
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("reading the login: %w", err)
+			return nil, fmt.Errorf("reading the file: %w", err)
 		}
 		defer func() { _ = file.Close() }()
 		source = file
 	}
 	text, err := io.ReadAll(io.LimitReader(source, api.MaxBodyBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the login: %w", err)
+		return nil, fmt.Errorf("reading the file: %w", err)
 	}
 	return text, nil
 }

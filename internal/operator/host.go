@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -47,12 +49,14 @@ func (c *Console) HostAdd(ctx context.Context, fqdn string, opts HostAddOptions)
 type listedHost struct {
 	ID int64 `json:"id"`
 	api.Host
-	KeyPrefix  string   `json:"key_prefix"`
-	BoundIP    string   `json:"ip"`
-	LastSeenAt api.Time `json:"last_seen_at"`
-	CreatedAt  api.Time `json:"created_at"`
-	State      string   `json:"state"`
-	Login      string   `json:"login"`
+	KeyPrefix  string         `json:"key_prefix"`
+	BoundIP    string         `json:"ip"`
+	AllowFrom  []netip.Prefix `json:"allow_from"` // empty: its binding decides
+	MayStore   bool           `json:"may_store"`
+	LastSeenAt api.Time       `json:"last_seen_at"`
+	CreatedAt  api.Time       `json:"created_at"`
+	State      string         `json:"state"`
+	Login      string         `json:"login"`
 }
 
 // HostList prints every host.
@@ -67,7 +71,7 @@ func (c *Console) HostList(ctx context.Context) error {
 	}
 	now := time.Now()
 	listed := make([]listedHost, 0, len(hosts))
-	t := table{head: []string{"NAME", "STATE", "SEEN", "LOGIN", "CODEX", "CDX", "ADDRESS"}, optional: []string{"ADDRESS", "CDX", "LOGIN"}}
+	t := table{head: []string{"NAME", "STATE", "SEEN", "LOGIN", "CODEX", "CDX", "ADDRESS"}, optional: []string{"ADDRESS", "CDX", "LOGIN", "CODEX"}}
 	for i := range hosts {
 		l := list(&hosts[i], current, now)
 		listed = append(listed, l)
@@ -83,7 +87,7 @@ func (c *Console) HostList(ctx context.Context) error {
 
 // HostShow prints one host.
 func (c *Console) HostShow(ctx context.Context, fqdn string) error {
-	host, err := c.fleet.ByFQDN(ctx, fqdn)
+	host, err := c.host(ctx, fqdn)
 	if err != nil {
 		return err
 	}
@@ -98,9 +102,12 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 			{"host", host.FQDN + ", " + kindOf(host)},
 			{"state", l.State},
 			{"address", addressOf(host)},
+			{"networks", dash(networksOf(host.AllowFrom))},
+			{"window", windowOf(host)},
 			{"key", host.KeyPrefix + "…"},
 			{"login", l.Login},
-			{"codex", orDash(host.ClientVersion)},
+			{"may store", map[bool]string{true: "yes", false: "no"}[host.MayStore]},
+			{"codex", codexOf(host)},
 			{"cdx", orDash(host.WrapperVersion)},
 			{"calls", fmt.Sprint(host.APICalls)},
 			{"seen", ago(host.LastSeenAt, now)},
@@ -117,7 +124,7 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 
 // HostRemove removes a host, after asking.
 func (c *Console) HostRemove(ctx context.Context, fqdn string) error {
-	host, err := c.fleet.ByFQDN(ctx, fqdn)
+	host, err := c.host(ctx, fqdn)
 	if err != nil {
 		return err
 	}
@@ -144,6 +151,7 @@ func (c *Console) current(ctx context.Context) (credential.Generation, error) {
 func list(host *db.Host, current credential.Generation, now time.Time) listedHost {
 	l := listedHost{
 		ID: host.ID, Host: fleet.Wire(host), KeyPrefix: host.KeyPrefix, CreatedAt: api.Time{Time: host.CreatedAt},
+		AllowFrom: host.AllowFrom, MayStore: host.MayStore,
 	}
 	if host.BoundIP != nil {
 		l.BoundIP = host.BoundIP.String()
@@ -195,10 +203,42 @@ func addressOf(host *db.Host) string {
 	switch {
 	case host.BoundIP == nil:
 		return "not bound yet"
+	case len(host.AllowFrom) > 0:
+		return host.BoundIP.String() + ", from its networks"
 	case host.Roaming:
 		return host.BoundIP.String() + ", roaming"
 	}
 	return host.BoundIP.String() + ", bound"
+}
+
+func networksOf(networks []netip.Prefix) string {
+	texts := make([]string, 0, len(networks))
+	for _, network := range networks {
+		texts = append(texts, network.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// windowOf says how an insecure host's window moves; a secure one needs none.
+func windowOf(host *db.Host) string {
+	minutes := 10
+	if host.WindowMinutes != nil {
+		minutes = int(*host.WindowMinutes)
+	}
+	switch {
+	case host.Secure:
+		return "-"
+	case minutes == 0:
+		return "not moved on by calls"
+	}
+	return fmt.Sprintf("moved on %d min by each call", minutes)
+}
+
+func codexOf(host *db.Host) string {
+	if host.ClientVersionPin != nil {
+		return orDash(host.ClientVersion) + ", pinned to " + *host.ClientVersionPin
+	}
+	return orDash(host.ClientVersion)
 }
 
 func dash(text string) string {

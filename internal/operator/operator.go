@@ -4,6 +4,7 @@ package operator
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,9 @@ import (
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/library"
+	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
 // ErrDeclined is a question that was answered with no, or that nobody was there to answer.
@@ -33,6 +37,7 @@ type Config struct {
 	Gateway    gateway.Config
 	PublicURL  string
 	InstallTTL time.Duration
+	SeedTTL    time.Duration
 	JSON       bool // print one JSON document instead of words
 	Yes        bool // answer every question with yes
 
@@ -48,6 +53,9 @@ type Console struct {
 	fleet       *fleet.Service
 	credentials *credential.Service
 	certs       *adminca.Service
+	library     *library.Service
+	policies    *policy.Service
+	limits      *ratelimit.Service
 	account     db.Account
 	by          audit.Actor
 }
@@ -61,8 +69,11 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 	c := &Console{
 		Config: cfg, core: core,
 		fleet:       fleet.New(core.DB, core.Keyring, fleet.Config{PublicURL: cfg.PublicURL, InstallTTL: cfg.InstallTTL}),
-		credentials: credential.New(core.DB, core.Keyring, credential.Config{}),
+		credentials: credential.New(core.DB, core.Keyring, credential.Config{PublicURL: cfg.PublicURL, SeedTTL: cfg.SeedTTL}),
 		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
+		library:     library.New(core.DB, nil),
+		policies:    policy.New(core.DB, nil),
+		limits:      ratelimit.New(core.DB, nil),
 		by:          audit.Actor{Kind: audit.KindOperator, Name: userName()},
 	}
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
@@ -98,11 +109,27 @@ func (c *Console) print(document any, words func(out io.Writer)) error {
 		words(c.Out)
 		return nil
 	}
-	encoder := json.NewEncoder(c.Out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(document); err != nil {
 		return fmt.Errorf("printing the result: %w", err)
+	}
+	// Whatever is not graphic stands inside a string, where the escape means the same.
+	if _, err := io.WriteString(c.Out, visible(text.String(), "\n")); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// printText prints a text as it is, except to a terminal, which must not obey it.
+func (c *Console) printText(text string) error {
+	if isTerminal(c.Out) {
+		text = strings.TrimSuffix(visible(text, "\n\t"), "\n") + "\n"
+	}
+	if _, err := io.WriteString(c.Out, text); err != nil {
+		return fmt.Errorf("printing the text: %w", err)
 	}
 	return nil
 }
@@ -119,10 +146,15 @@ func (c *Console) confirm(question string) error {
 	if c.Yes {
 		return nil
 	}
-	if file, ok := c.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+	if !isTerminal(c.In) {
 		return ErrDeclined.WithCause(errors.New(question + " Add --yes to say so without a terminal"))
 	}
 	return c.ask(question)
+}
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 func (c *Console) ask(question string) error {
@@ -132,6 +164,14 @@ func (c *Console) ask(question string) error {
 		return ErrDeclined
 	}
 	return nil
+}
+
+// advise adds to a refusal what to do about it.
+func advise(err error, about *errs.Error, format string, args ...any) error {
+	if !errors.Is(err, about) {
+		return err
+	}
+	return errs.Of(err).WithCause(fmt.Errorf(format, args...))
 }
 
 // ago says how long before now a moment was, as the tables show it.

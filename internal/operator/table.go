@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -23,6 +25,11 @@ func (t *table) write(out, notes io.Writer) {
 	if len(t.rows) == 0 {
 		return
 	}
+	for _, row := range t.rows {
+		for i, cell := range row {
+			row[i] = visible(cell, "")
+		}
+	}
 	hidden := t.fit(terminalWidth(out))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		line := ""
@@ -33,7 +40,11 @@ func (t *table) write(out, notes io.Writer) {
 		}
 		_, _ = fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
-	if len(hidden) > 0 {
+	switch len(hidden) {
+	case 0:
+	case 1:
+		_, _ = fmt.Fprintln(notes, "1 column hidden, use -o json")
+	default:
 		_, _ = fmt.Fprintf(notes, "%d columns hidden, use -o json\n", len(hidden))
 	}
 }
@@ -48,6 +59,32 @@ func (t *table) fit(width int) (hidden map[int]bool) {
 		hidden[slices.Index(t.head, name)] = true
 	}
 	return hidden
+}
+
+// visible writes what a terminal would obey, or not show at all, as JSON does: hosts choose names and texts. What is in
+// spared stays as it is.
+func visible(text, spared string) string {
+	var out strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsGraphic(r) || strings.ContainsRune(spared, r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
+}
+
+// clip shortens a cell to so many characters.
+func clip(text string, length int) string {
+	if runes := []rune(text); len(runes) > length {
+		return string(runes[:length-1]) + "…"
+	}
+	return text
 }
 
 // terminalWidth is how many columns out has; 0 when it is no terminal, where nothing needs cutting.

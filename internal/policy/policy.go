@@ -66,7 +66,8 @@ func (s *Service) Load(ctx context.Context) (*Policy, error) {
 	for _, row := range rows {
 		// A name that a newer gateway wrote is not for us.
 		if err := policy.set(row.Name, row.Value); err != nil && errs.Of(err).Code != ErrUnknown.Code {
-			return nil, fmt.Errorf("reading the policy %s: %w", row.Name, err)
+			// Not wrapped: it is no fault of the caller's, whose request would be called invalid.
+			return nil, fmt.Errorf("reading the policy %s: its value in the database is no good: %s", row.Name, err.Error())
 		}
 	}
 	return &policy, nil
@@ -131,7 +132,9 @@ var fields = []field{
 	}, "0, 5 or 7"},
 	{"cdx_silent", func(p *Policy) any { return &p.CdxSilent }, anything, "true or false"},
 	{"client_version", func(p *Policy) any { return &p.ClientVersion }, func(p *Policy) bool {
-		return len(p.ClientVersion) <= 64 && strings.Trim(p.ClientVersion, "0123456789abcdefghijklmnopqrstuvwxyz.-+") == ""
+		// A word such as “off” or “newest” would send every host to install a version of that name.
+		return p.ClientVersion == "" || ('0' <= p.ClientVersion[0] && p.ClientVersion[0] <= '9' && len(p.ClientVersion) <= 64 &&
+			strings.Trim(p.ClientVersion, "0123456789abcdefghijklmnopqrstuvwxyz.-+") == "")
 	}, "a version such as 0.63.0, or an empty text for the newest"},
 	{"host_prompt_push", func(p *Policy) any { return &p.HostPromptPush }, func(p *Policy) bool {
 		return slices.Contains([]string{PushOff, PushReview, PushOn}, p.HostPromptPush)

@@ -72,27 +72,38 @@ func (s *Service) Request(ctx context.Context, hostID int64, from netip.Addr) er
 	if hostID != 0 {
 		bucket, subject = Host, strconv.FormatInt(hostID, 10)
 	}
-	hit, err := s.hit(ctx, bucket, subject)
+	hit, err := s.hit(ctx, s.store.Queries, bucket, subject)
 	if err != nil || hit.Hits <= s.rules[bucket].Limit {
 		return err
 	}
 	return s.refuse(ErrLimited, bucket, hit.ResetAt)
 }
 
+const failureTimeout = 5 * time.Second // of counting a failure, which its caller cannot cancel
+
 // Failure counts a failed attempt from an address and returns refusal, which says what failed, or, when that was one too
-// many, ErrFailures. The first one too many is audited.
+// many, ErrFailures. The first one too many is audited, in the transaction that counts it.
 func (s *Service) Failure(ctx context.Context, bucket Bucket, from netip.Addr, refusal *errs.Error) error {
-	hit, err := s.hit(ctx, bucket, Subject(from))
+	// Who hangs up has failed all the same; else the attempt that trips the limit could be made without a trace.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
+	defer cancel()
 	limit := s.rules[bucket].Limit
+	if limit == 0 {
+		return refusal
+	}
+	var hit db.RateLimitHitRow
+	err := s.store.WithTx(ctx, func(q *db.Queries) (err error) {
+		hit, err = s.hit(ctx, q, bucket, Subject(from))
+		if err != nil || hit.Hits != limit+1 {
+			return err
+		}
+		return record(ctx, q, bucket, from, refusal.Code, hit.ResetAt)
+	})
 	switch {
 	case err != nil:
 		return err
 	case hit.Hits <= limit:
 		return refusal
-	case hit.Hits == limit+1:
-		if err := s.record(ctx, bucket, from, refusal.Code, hit.ResetAt); err != nil {
-			return err
-		}
 	}
 	return s.refuse(ErrFailures, bucket, hit.ResetAt)
 }
@@ -115,13 +126,22 @@ func (s *Service) Blocked(ctx context.Context, bucket Bucket, from netip.Addr) e
 	return s.refuse(ErrFailures, bucket, until)
 }
 
-// Clear forgets what an address did. forgot is false when there was nothing to forget.
-func (s *Service) Clear(ctx context.Context, from netip.Addr) (forgot bool, err error) {
-	n, err := s.store.RateLimitClear(ctx, Subject(from))
-	if err != nil {
-		return false, fmt.Errorf("clearing the limits of an address: %w", err)
-	}
-	return n > 0, nil
+// Clear forgets what an address did, in every bucket. forgot is false when there was nothing to forget, which is no act.
+func (s *Service) Clear(ctx context.Context, from netip.Addr, by audit.Actor) (forgot bool, err error) {
+	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		n, err := q.RateLimitClear(ctx, Subject(from))
+		switch {
+		case err != nil:
+			return fmt.Errorf("clearing the limits of an address: %w", err)
+		case n == 0:
+			return nil
+		}
+		forgot = true
+		return audit.Record(ctx, q, audit.Entry{
+			At: time.Now(), Actor: by, Action: audit.ActionRateLimitClear, Details: audit.Details{"address": Subject(from)},
+		})
+	})
+	return forgot, err
 }
 
 const purgeBatch = 5000
@@ -135,12 +155,12 @@ func (s *Service) Purge(ctx context.Context) (changed int, err error) {
 	return int(deleted), nil
 }
 
-func (s *Service) hit(ctx context.Context, bucket Bucket, subject string) (db.RateLimitHitRow, error) {
+func (s *Service) hit(ctx context.Context, q *db.Queries, bucket Bucket, subject string) (db.RateLimitHitRow, error) {
 	rule := s.rules[bucket]
 	if rule.Limit == 0 {
 		return db.RateLimitHitRow{}, nil
 	}
-	row, err := s.store.RateLimitHit(ctx, db.RateLimitHitParams{
+	row, err := q.RateLimitHit(ctx, db.RateLimitHitParams{
 		Bucket: string(bucket), Subject: subject, MaxHits: rule.Limit,
 		WindowSeconds: rule.Window.Seconds(), BlockSeconds: rule.Block.Seconds(),
 	})
@@ -155,13 +175,11 @@ func (s *Service) refuse(e *errs.Error, bucket Bucket, until time.Time) error {
 		With("reset_at", until.UTC().Format(api.TimeFormat)).Later(time.Until(until))
 }
 
-func (s *Service) record(ctx context.Context, bucket Bucket, from netip.Addr, reason string, until time.Time) error {
-	return s.store.WithTx(ctx, func(q *db.Queries) error {
-		return audit.Record(ctx, q, audit.Entry{
-			At: time.Now(), Action: audit.ActionRateLimit,
-			Actor:   audit.Actor{Kind: audit.KindGateway, Name: audit.Gateway.Name, IP: from},
-			Details: audit.Details{"bucket": bucket, "reason": reason, "reset_at": until.UTC().Format(api.TimeFormat)},
-		})
+func record(ctx context.Context, q *db.Queries, bucket Bucket, from netip.Addr, reason string, until time.Time) error {
+	return audit.Record(ctx, q, audit.Entry{
+		At: time.Now(), Action: audit.ActionRateLimit,
+		Actor:   audit.Actor{Kind: audit.KindGateway, Name: audit.Gateway.Name, IP: from.Unmap().WithZone("")},
+		Details: audit.Details{"bucket": bucket, "reason": reason, "reset_at": until.UTC().Format(api.TimeFormat)},
 	})
 }
 

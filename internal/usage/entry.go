@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"strconv"
@@ -32,7 +33,7 @@ type Entry struct {
 }
 
 // Invalid says what is wrong with a report, by field, in the words of the contract.
-type Invalid map[string][]string
+type Invalid map[string][]string //nolint:errname // usage.Invalid says it
 
 // Error implements error.
 func (e Invalid) Error() string {
@@ -72,9 +73,7 @@ func ReadAll(raw []json.RawMessage) ([]Entry, error) {
 			continue
 		}
 		entry, wrong := readEntry(members, "usages."+strconv.Itoa(i)+".")
-		for field, texts := range wrong {
-			problems[field] = texts
-		}
+		maps.Copy(problems, wrong)
 		entries = append(entries, entry)
 	}
 	if len(entries) == 0 {

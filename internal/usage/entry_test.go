@@ -1,12 +1,14 @@
 package usage_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
@@ -91,27 +93,44 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Whatever comes, a report is refused or becomes entries that are fit to be stored, and the same ones each time.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{`{"total":1}`, `{"usages":[{"total":"1,0"},5]}`, `{"total":1e9999,"cached":[]}`, `{"usages":[{}]}`, `null`} {
-		f.Add([]byte(seed))
-	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if !json.Valid(body) {
-			return // the surface refuses it before
-		}
 		entries, err := usage.Read(body)
-		if (err == nil) == (len(entries) == 0) {
-			t.Fatalf("got %d entries and %v", len(entries), err)
+		if (err == nil) == (len(entries) == 0) || len(entries) > 500 || len(body) > 64<<10 && err == nil {
+			t.Fatalf("got %d entries of %d bytes, and %v", len(entries), len(body), err)
 		}
+		if invalid, ok := errors.AsType[usage.Invalid](err); err != nil && (!ok || len(invalid) == 0) {
+			t.Fatalf("got %#v, want a refusal that says what is wrong", err)
+		}
+		sums := [5]*int64{}
 		for _, e := range entries {
-			for _, n := range []*int64{e.Total, e.Input, e.Output, e.Cached, e.Reasoning} {
-				if n != nil && *n < 0 {
-					t.Fatalf("got %d", *n)
+			numbers := 0
+			for i, n := range []*int64{e.Total, e.Input, e.Output, e.Cached, e.Reasoning} {
+				before := sums[i]
+				if usage.Add(&sums[i], n); n == nil {
+					continue
+				}
+				numbers++
+				if *n < 0 || *sums[i] < *n || before != nil && *sums[i] < *before {
+					t.Fatalf("got %d, which makes a sum of %d", *n, *sums[i])
 				}
 			}
-			if e.Model != nil && len(*e.Model) > 128 || e.Line != nil && *e.Line == "" {
-				t.Fatalf("got %+v", e)
+			if numbers == 0 && e.Line == nil {
+				t.Fatalf("got an entry that says nothing: %+v", e)
 			}
+			if e.Line != nil && (*e.Line == "" || *e.Line != usage.CleanLine(*e.Line) && !tight.MatchString(*e.Line) && !strings.HasSuffix(*e.Line, "…")) {
+				t.Fatalf("got a line that is not clean: %q", *e.Line)
+			}
+			if m := e.Model; m != nil && (*m == "" || len(*m) > 128 || *m != strings.TrimSpace(*m) || strings.ContainsFunc(*m, unprintable)) {
+				t.Fatalf("got a model that is not clean: %q", *m)
+			}
+		}
+		again, err := usage.Read(body)
+		if err == nil && !reflect.DeepEqual(again, entries) {
+			t.Fatalf("got %+v, then %+v", entries, again)
 		}
 	})
 }
+
+func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 const (
@@ -47,15 +48,19 @@ type Report struct {
 // Record records a report, all of it or nothing, and never twice: under a key that was used it answers what it answered
 // then; without a key, an entry that equals one of an earlier report of the last 30 seconds is that one, sent again.
 //
-// Errors: Invalid, about the key.
+// Errors: Invalid, about the idempotency key; fleet.ErrKeyInvalid when the host or its API key is gone by now.
 func (s *Service) Record(ctx context.Context, host *db.Host, r Report) (*api.UsageResponse, error) {
 	if len(r.Key) > maxKeyBytes || strings.ContainsFunc(r.Key, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return nil, Invalid{"idempotency_key": {"Idempotency-Key must be 1 to 128 printable ASCII characters without blanks"}}
 	}
 	var answer *api.UsageResponse
 	err := s.store.WithTx(ctx, func(q *db.Queries) (err error) {
-		if err := q.UsageLock(ctx, host.ID); err != nil {
+		held, err := q.UsageLock(ctx, db.UsageLockParams{HostID: host.ID, KeySHA256: host.KeySHA256})
+		switch {
+		case err != nil:
 			return fmt.Errorf("locking the usage of %s: %w", host.FQDN, err)
+		case held == 0:
+			return fleet.ErrKeyInvalid
 		}
 		if r.Key != "" {
 			if answer, err = s.replay(ctx, q, host, r); answer != nil || err != nil {

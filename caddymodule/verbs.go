@@ -1,0 +1,313 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/operator"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "host", Short: "Adds, lists, shows, changes and removes the hosts of the fleet", CobraFunc: hostCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "auth", Short: "Uploads and shows the login that the fleet shares", CobraFunc: authCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "library", Short: "Keeps the slash commands that the fleet shares, and decides what hosts propose", CobraFunc: libraryCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "policy", Short: "Lists and sets what is decided for the whole fleet", CobraFunc: policyCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "limit", Short: "Lets addresses in again that did too much", CobraFunc: limitCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "admin", Short: "Makes and lists the certificates that open the admin door", CobraFunc: adminCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "doctor", Short: "Examines an installation and says what to do about each fault", CobraFunc: doctorCommand,
+	})
+}
+
+func hostCommand(cmd *cobra.Command) {
+	var add operator.HostAddOptions
+	var change fleet.Change
+	var minutes int
+	addVerbs(cmd, "host add build7.example", []verb{
+		{
+			use: "add NAME", short: "Registers a host and prints the command that installs it", args: 1,
+			long: "Registers a host, mints its API key and prints a single-use command for the machine's shell.\n" +
+				"With -o json the answer holds the API key: the only time it is shown.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&add.Insecure, "insecure", false, "the machine may not keep a login on disk; it may call only inside its window, 30 minutes to begin with")
+				cmd.Flags().BoolVar(&add.VIP, "vip", false, "quota never holds it back")
+				cmd.Flags().BoolVar(&add.Temporary, "temporary", false, "gone two hours after its last contact")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostAdd(ctx, args[0], add)
+			},
+		},
+		{
+			use: "list", short: "Lists the hosts",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.HostList(ctx) },
+		},
+		{
+			use: "show NAME", short: "Shows one host", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostShow(ctx, args[0]) },
+		},
+		{
+			use: "set NAME", short: "Changes what a host may do", args: 1,
+			flags: func(cmd *cobra.Command) { changeFlags(cmd, &change) },
+			check: func([]string) string {
+				if reflect.ValueOf(change).IsZero() {
+					return "say what to change"
+				}
+				return ""
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostSet(ctx, args[0], change)
+			},
+		},
+		{
+			use: "open NAME", short: "Lets an insecure host call for some minutes more", args: 1,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&minutes, "minutes", 10, "for how many, 1 to 480")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostOpen(ctx, args[0], minutes)
+			},
+		},
+		{
+			use: "close NAME", short: "Ends an insecure host's window", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostClose(ctx, args[0]) },
+		},
+		{
+			use: "rm NAME", short: "Removes a host; its API key is dead at once", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostRemove(ctx, args[0]) },
+		},
+		{
+			use: "restore NAME", short: "Makes a host that was pruned in the last 7 days one again", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostRestore(ctx, args[0])
+			},
+		},
+	})
+}
+
+// changeFlags are the flags of host set; each that is given changes one thing.
+func changeFlags(cmd *cobra.Command, change *fleet.Change) {
+	flags := cmd.Flags()
+	boolean := func(name, usage string, at **bool) {
+		flags.BoolFunc(name, usage, func(text string) error {
+			value, err := strconv.ParseBool(text)
+			if err != nil {
+				return errors.New("want true or false")
+			}
+			*at = &value
+			return nil
+		})
+	}
+	boolean("enabled", "its calls are served; --enabled=false refuses them", &change.Enabled)
+	boolean("secure", "it may keep a login on disk; --secure=false: it may call only inside its window", &change.Secure)
+	boolean("vip", "quota never holds it back", &change.VIP)
+	boolean("roaming", "it may change its address", &change.Roaming)
+	boolean("may-store", "its uploads may change the fleet's login", &change.MayStore)
+	flags.Func("allow-from", "`networks` it may call from, as in 10.1.0.0/16,fd00::/8; none: its one address decides", func(text string) (err error) {
+		change.AllowFrom = []netip.Prefix{}
+		if text != "none" {
+			change.AllowFrom, err = networks("--allow-from", strings.Split(text, ","))
+		}
+		return err
+	})
+	flags.Func("window", "`minutes` that each call moves an insecure host's window on, 0 to 480", func(text string) error {
+		minutes, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("want a number")
+		}
+		change.WindowMinutes = &minutes
+		return nil
+	})
+	flags.Func("codex", "the Codex `version` it is to run, or fleet: the same as the others", func(text string) error {
+		switch text {
+		case "":
+			return errors.New("want a version such as 0.63.0, or fleet")
+		case "fleet":
+			text = ""
+		}
+		change.ClientVersion = &text
+		return nil
+	})
+	flags.BoolVar(&change.Unbind, "unbind", false, "bind its key to the address of its next call")
+}
+
+func authCommand(cmd *cobra.Command) {
+	var show operator.AuthShowOptions
+	addVerbs(cmd, "auth upload ~/.codex/auth.json", []verb{
+		{
+			use: "upload FILE", short: "Makes an auth.json the fleet's login; - reads standard input", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.AuthUpload(ctx, args[0]) },
+		},
+		{
+			use: "show", short: "Shows which login the fleet has and how long it is good",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&show.Reveal, "reveal", false, "print the auth.json itself; this is recorded")
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthShow(ctx, show) },
+		},
+		{
+			use: "seed-command", short: "Prints a command that uploads the login of the machine it is run on",
+			long: "Prints a single-use command for the shell of a machine that is logged in: it uploads that machine's auth.json,\n" +
+				"which is the fleet's login then. Nothing can be read with it.",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthSeedCommand(ctx) },
+		},
+	})
+}
+
+func libraryCommand(cmd *cobra.Command) {
+	var add operator.LibraryAddOptions
+	var accept operator.LibraryAcceptOptions
+	addVerbs(cmd, "library add triage.md", []verb{
+		{
+			use: "list", short: "Lists the commands, retired ones included",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.LibraryList(ctx) },
+		},
+		{
+			use: "show NAME", short: "Prints the text of a command", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryShow(ctx, args[0])
+			},
+		},
+		{
+			use: "add FILE", short: "Makes a file a command, or its newest version; - reads standard input", args: 1,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&add.Name, "name", "", "`name` of the command (default: that of the file)")
+			},
+			check: func(args []string) string {
+				if args[0] == "-" && add.Name == "" {
+					return "what comes from standard input needs a --name"
+				}
+				return ""
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryAdd(ctx, args[0], add)
+			},
+		},
+		{
+			use: "rm NAME", short: "Retires a command: hosts remove their copies", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryRemove(ctx, args[0])
+			},
+		},
+		{
+			use: "versions NAME", short: "Lists what a command has been", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryVersions(ctx, args[0])
+			},
+		},
+		{
+			use: "restore NAME VERSION", short: "Makes an older version of a command its newest", args: 2,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryRestore(ctx, args[0], args[1])
+			},
+		},
+		{
+			use: "proposals", short: "Lists what hosts have pushed and nobody has decided",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.LibraryProposals(ctx) },
+		},
+		{
+			use: "proposal ID", short: "Prints the text of a proposal and what is known about it", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryProposal(ctx, args[0])
+			},
+		},
+		{
+			use: "accept ID", short: "Makes a proposal the text of its command", args: 1,
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&accept.Force, "force", false, "although the command has changed since it was proposed")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryAccept(ctx, args[0], accept)
+			},
+		},
+		{
+			use: "discard ID", short: "Closes a proposal and changes nothing", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.LibraryDiscard(ctx, args[0])
+			},
+		},
+	})
+}
+
+func policyCommand(cmd *cobra.Command) {
+	addVerbs(cmd, "policy set host_prompt_push off", []verb{
+		{
+			use: "list", short: "Lists the policies, with what they are and what they would be by default",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.PolicyList(ctx) },
+		},
+		{
+			use: "set NAME VALUE", short: "Sets a policy; running gateways follow at once", args: 2,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.PolicySet(ctx, args[0], args[1])
+			},
+		},
+	})
+}
+
+func limitCommand(cmd *cobra.Command) {
+	addVerbs(cmd, "limit clear 203.0.113.9", []verb{{
+		use: "clear ADDRESS", short: "Forgets what was counted of an address, so that it is let in again", args: 1,
+		run: func(ctx context.Context, c *operator.Console, args []string) error { return c.LimitClear(ctx, args[0]) },
+	}})
+}
+
+func adminCommand(cmd *cobra.Command) {
+	var add operator.AdminCertAddOptions
+	cert := &cobra.Command{Use: "cert", Short: "Makes and lists the certificates that open the admin door"}
+	addVerbs(cert, "admin cert add ops@laptop", []verb{
+		{
+			use: "add NAME", short: "Makes a certificate: NAME.crt, NAME.key, and NAME.p12 for a browser", args: 1,
+			long: "Makes a client certificate and prints where its files are and, this once, the password of the .p12.\n" +
+				"The first one makes the authority that signs them; a running gateway is told to trust it.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&add.Dir, "out", "", "directory for the files (default: admin in the data directory)")
+				cmd.Flags().BoolVar(&add.Overwrite, "overwrite", false, "replace files of the same name")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.AdminCertAdd(ctx, args[0], add)
+			},
+		},
+		{
+			use: "list", short: "Lists the certificates ever made",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AdminCertList(ctx) },
+		},
+	})
+	cmd.AddCommand(cert)
+	// Which gateway to reload is known when the configuration is; the command's flags say where that is.
+	cert.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		add.Reload = func() (bool, error) { return reloadRunning(cmd) }
+	}
+}
+
+func doctorCommand(cmd *cobra.Command) {
+	configFlags(cmd)
+	cmd.Args = cobra.NoArgs
+	cmd.Run = func(cmd *cobra.Command, _ []string) {
+		exit(runConsole(cmd, func(ctx context.Context, c *operator.Console) error {
+			app, _, err := loadApp(cmd)
+			if err != nil {
+				return err
+			}
+			return c.Doctor(ctx, app.clientDir())
+		}))
+	}
+}

@@ -1,0 +1,52 @@
+package credential_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/credential/authtest"
+)
+
+// A host without the right to store changes nothing that others see, and loses nothing of its own: it is told that
+// nothing changed, and given no file to put in the place of its own.
+func TestHostsThatMayNotStore(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	quiet, other := s.host(t, "quiet.example"), s.host(t, "other.example")
+	s.exec(t, "UPDATE host SET may_store = false WHERE fqdn = 'quiet.example'")
+	first, newer := login(0), login(time.Hour)
+
+	quarantined := func(name string, file []byte, hint credential.Digest, gen int64) {
+		t.Helper()
+		before := value[int](t, s, "SELECT count(*)::int FROM audit_entry WHERE action = 'auth.store.quarantine' AND host_id = $1", quiet.ID)
+		got := s.put(t, quiet, file, hint)
+		if got.Verdict != credential.Unchanged || !got.Quarantined || got.Body != nil || got.Current.Number != gen {
+			t.Errorf("%s: got %+v, want unchanged at generation %d", name, got, gen)
+		}
+		if n := value[int](t, s, "SELECT count(*)::int FROM audit_entry WHERE action = 'auth.store.quarantine' AND host_id = $1", quiet.ID); n != before+1 {
+			t.Errorf("%s: got %d entries, want %d", name, n, before+1)
+		}
+		if n := value[int](t, s, "SELECT count(*)::int FROM host WHERE id = $1 AND auth_digest IS NULL", quiet.ID); n != 1 {
+			t.Errorf("%s: the host is said to have what it does not", name)
+		}
+	}
+	quarantined("the first login of all", first, credential.Digest{}, 0)
+	s.put(t, other, first, credential.Digest{})
+	quarantined("a newer one", newer, credential.Digest{}, 1)
+	sameTime := authtest.New(authtest.Options{LastRefresh: start, IssuedAt: start.Add(time.Minute)})
+	quarantined("one as old, nobody was faster", sameTime, s.document(t, first).Digest, 1)
+
+	// What would not have changed anything is answered as to everybody.
+	if got := s.put(t, quiet, first, credential.Digest{}); got.Verdict != credential.Unchanged || got.Quarantined {
+		t.Errorf("the same: got %+v", got)
+	}
+	s.put(t, other, newer, credential.Digest{})
+	if got := s.put(t, quiet, first, credential.Digest{}); got.Verdict != credential.Outdated || got.Body == nil {
+		t.Errorf("an older one: got %+v", got)
+	}
+	s.exec(t, "UPDATE host SET may_store = true WHERE fqdn = 'quiet.example'")
+	if got := s.put(t, quiet, login(2*time.Hour), credential.Digest{}); got.Verdict != credential.Updated {
+		t.Errorf("with the right: got %+v", got)
+	}
+}

@@ -1,0 +1,133 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/fleet"
+)
+
+// host looks a host up by the name that was typed.
+func (c *Console) host(ctx context.Context, fqdn string) (*db.Host, error) {
+	host, err := c.fleet.ByFQDN(ctx, fqdn)
+	return host, advise(err, fleet.ErrHostNotFound, "see cdxgate host list")
+}
+
+// HostSet changes a host and says what that means for it.
+func (c *Console) HostSet(ctx context.Context, fqdn string, change fleet.Change) error {
+	host, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if host, err = c.fleet.Update(ctx, host.ID, change, c.by); err != nil {
+		return err
+	}
+	c.say("✓ %s: %s", host.FQDN, strings.Join(changes(change), ", "))
+	for _, words := range meaning(host, change) {
+		c.say("  %s", words)
+	}
+	return c.printHost(ctx, host)
+}
+
+// changes are a change in the words of the command line.
+func changes(c fleet.Change) (all []string) {
+	flag := func(name string, value *bool) {
+		if value != nil {
+			all = append(all, fmt.Sprintf("%s=%t", name, *value))
+		}
+	}
+	flag("enabled", c.Enabled)
+	flag("secure", c.Secure)
+	flag("vip", c.VIP)
+	flag("roaming", c.Roaming)
+	flag("may-store", c.MayStore)
+	if c.AllowFrom != nil {
+		all = append(all, "allow-from="+orWord(networksOf(c.AllowFrom), "none"))
+	}
+	if c.WindowMinutes != nil {
+		all = append(all, fmt.Sprintf("window=%d", *c.WindowMinutes))
+	}
+	if c.ClientVersion != nil {
+		all = append(all, "codex="+orWord(*c.ClientVersion, "fleet"))
+	}
+	if c.Unbind {
+		all = append(all, "unbind")
+	}
+	return all
+}
+
+func orWord(text, word string) string {
+	if text == "" {
+		return word
+	}
+	return text
+}
+
+// meaning is what an operator should know who has just changed a host so.
+func meaning(host *db.Host, c fleet.Change) (all []string) {
+	if c.Enabled != nil && !*c.Enabled {
+		all = append(all, "Its calls are refused from now on. To end that: cdxgate host set "+host.FQDN+" --enabled")
+	}
+	if c.Secure != nil && !*c.Secure {
+		all = append(all, "It gets the login only inside its window. To open that: cdxgate host open "+host.FQDN)
+	}
+	if c.MayStore != nil && !*c.MayStore {
+		all = append(all, "What it uploads changes nothing from now on.")
+	}
+	if len(c.AllowFrom) > 0 {
+		all = append(all, "It may call from anywhere in "+networksOf(c.AllowFrom)+", and from nowhere else.")
+	}
+	if c.Unbind {
+		all = append(all, "It is bound to the address of its next call.")
+	}
+	return all
+}
+
+// HostOpen lets an insecure host call for so many minutes more.
+func (c *Console) HostOpen(ctx context.Context, fqdn string, minutes int) error {
+	host, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if host, err = c.fleet.OpenWindow(ctx, host, minutes, c.by); err != nil {
+		return advise(err, fleet.ErrSecure, "cdxgate host set %s --secure=false makes it insecure", fqdn)
+	}
+	c.say("✓ %s may call until %s", host.FQDN, moment(*host.InsecureUntil))
+	return c.printHost(ctx, host)
+}
+
+// HostClose ends an insecure host's window.
+func (c *Console) HostClose(ctx context.Context, fqdn string) error {
+	host, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if host, err = c.fleet.CloseWindow(ctx, host, c.by); err != nil {
+		return advise(err, fleet.ErrSecure, "cdxgate host set %s --enabled=false locks it out", fqdn)
+	}
+	c.say("✓ the window of %s is closed; until %s it may still bring a login", host.FQDN, moment(*host.GraceUntil))
+	return c.printHost(ctx, host)
+}
+
+// HostRestore makes a pruned host one again.
+func (c *Console) HostRestore(ctx context.Context, fqdn string) error {
+	host, err := c.fleet.Restore(ctx, fqdn, c.by)
+	if err != nil {
+		return advise(err, fleet.ErrHostNotFound, "only hosts that were pruned in the last 7 days can be restored")
+	}
+	c.say("✓ %s is a host again, with the key it had", host.FQDN)
+	return c.printHost(ctx, host)
+}
+
+// printHost prints a host for programs; who reads words was told already.
+func (c *Console) printHost(ctx context.Context, host *db.Host) error {
+	current, err := c.current(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"host": list(host, current, time.Now())}, func(io.Writer) {})
+}
