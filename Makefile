@@ -57,7 +57,7 @@ client-%:
 
 .PHONY: test
 test: ## everything that CI runs, with the seconds of each stage
-	@tools/need.sh go gcc postgres node openssl
+	@tools/need.sh go gcc postgres node openssl python3
 	@tools/stages.sh tools=240 build=240 verify=60 lint=120 test-race=240 test-unit=120 test-blackbox=300
 
 .PHONY: test-race

@@ -4,7 +4,7 @@
 # As root on Debian or Ubuntu it installs what is missing; anywhere else it prints the one line to run and exits 1.
 # Go is never installed: Debian's is too old for us.
 #
-# Things: certificates chromium curl gcc go make node openssl postgres
+# Things: certificates chromium curl gcc go make node openssl postgres python3
 # Environment: APT_ARCHIVES, a directory that keeps the downloaded packages between machines.
 set -eu
 
@@ -59,6 +59,8 @@ missing() {
 	gcc) has_gcc || echo gcc libc6-dev ;;
 	node) have node || echo nodejs; have npm || echo npm ;;
 	postgres) has_postgres || postgres_package ;;
+	# An interpreter without the standard library's rest is what python3-minimal brings.
+	python3) python3 -c 'import hashlib, urllib.request' 2>/dev/null || echo python3 ;;
 	*) echo "need.sh: unknown thing: $1" >&2; exit 2 ;;
 	esac
 }
