@@ -15,7 +15,7 @@ while read -r word package _; do
 		for target in ${targets:-}; do
 			found=$((found + 1))
 			echo "== $package $target"
-			go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" "$package" </dev/null
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" -fuzzminimizetime 200x "$package" </dev/null
 		done
 		targets=
 		;;

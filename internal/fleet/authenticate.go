@@ -11,11 +11,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 )
 
-// AdmitOptions change what Admit insists on. The zero value insists on everything.
-type AdmitOptions struct {
-	Force bool // accept an address the host is not bound to, and bind it there: only for a host that removes itself
-}
-
 // Find returns the host that an API key belongs to. presented is the key as it came.
 //
 // Errors: ErrKeyMissing, ErrKeyInvalid.
@@ -43,26 +38,26 @@ func (s *Service) Find(ctx context.Context, presented string) (*db.Host, error) 
 //	the host is switched off                      ErrHostDisabled
 //	the address is unknown                        ErrIPMismatch: a binding that can be avoided is none
 //	the address belongs to the runner             let in, bound to nothing, recorded
-//	the host has networks, none has the address   ErrIPMismatch, even if forced
+//	the host has networks, none has the address   ErrIPMismatch
 //	it is bound to this address, or to its /64    let in
-//	it is unbound, roaming, forced, or has networks    let in and bound there
+//	it is unbound, roaming, or has networks       let in and bound there
 //	otherwise                                     ErrIPMismatch
-func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr, opts AdmitOptions) (*db.Host, error) {
-	if host.Status != "active" {
+func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr) (*db.Host, error) {
+	if host.Status != active {
 		return nil, ErrHostDisabled
 	}
 	if !from.IsValid() {
-		return nil, ErrIPMismatch
+		return nil, mismatch(from)
 	}
 	from, now := normal(from), s.now()
 	if contains(s.cfg.RunnerBypass, from) && (host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from)) {
 		return host, s.recordBypass(ctx, host, from, now)
 	}
 	if len(host.AllowFrom) > 0 && !contains(host.AllowFrom, from) {
-		return nil, ErrIPMismatch.With("received_ip", from.String())
+		return nil, mismatch(from)
 	}
 	if host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from) {
-		return s.bind(ctx, host, from, opts, now)
+		return s.bind(ctx, host, from, now)
 	}
 	if err := s.touch(ctx, host, now); err != nil {
 		return nil, err
@@ -70,7 +65,7 @@ func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr, opt
 	return host, nil
 }
 
-// MayComeFrom reports whether Admit, unforced, would let a host in from an address: whose key was stolen must not pay for
+// MayComeFrom reports whether Admit would let a host in from an address: whose key was stolen must not pay for
 // what the thief does with it elsewhere.
 func (s *Service) MayComeFrom(host *db.Host, from netip.Addr) bool {
 	if !from.IsValid() {
@@ -104,6 +99,16 @@ func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
+// RecordRefusal records that a host's key was shown where, or when, it opens nothing.
+func (s *Service) RecordRefusal(ctx context.Context, host *db.Host, from netip.Addr, code string) error {
+	return s.store.WithTx(ctx, func(q *db.Queries) error {
+		return audit.Record(ctx, q, audit.Entry{
+			At: s.now(), Action: audit.ActionRefused, HostID: host.ID, Details: audit.Details{"code": code},
+			Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: normal(from)},
+		})
+	})
+}
+
 // recordBypass records that the runner used a host's key. It is no contact of the host's.
 func (s *Service) recordBypass(ctx context.Context, host *db.Host, from netip.Addr, now time.Time) error {
 	details := audit.Details{"ip": from.String(), "expected_ip": ""}
@@ -120,16 +125,16 @@ func (s *Service) recordBypass(ctx context.Context, host *db.Host, from netip.Ad
 
 // bind pins a host to an address, if it may be; the decision is the statement's, so that racing first contacts cannot
 // both win. The host's own copy of the outcome is returned.
-func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts AdmitOptions, now time.Time) (*db.Host, error) {
+func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, now time.Time) (*db.Host, error) {
 	var bound db.Host
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
 		row, err := q.HostBindIP(ctx, db.HostBindIPParams{
 			ID: host.ID, KeySHA256: host.KeySHA256, IP: from, Bits: int32(s.bindingBits(from)), //nolint:gosec // at most 128
-			Force: opts.Force, Now: now, ExpiresAt: now.Add(temporaryLife),
+			Now: now, ExpiresAt: now.Add(temporaryLife),
 		})
 		switch {
 		case db.IsNoRows(err):
-			return ErrIPMismatch.With("received_ip", from.String())
+			return mismatch(from)
 		case err != nil:
 			return fmt.Errorf("binding %s to an address: %w", host.FQDN, err)
 		}
@@ -141,9 +146,6 @@ func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, opts
 		if previous := row.PreviousIP; previous != nil {
 			details["previous_ip"] = previous.String()
 			action = audit.ActionRoamingIP
-			if !bound.Roaming && len(bound.AllowFrom) == 0 {
-				action = audit.ActionForceIP
-			}
 		}
 		return audit.Record(ctx, q, audit.Entry{
 			At: now, Action: action, HostID: bound.ID, Details: details,

@@ -45,7 +45,7 @@ func TestAuthenticateRefusals(t *testing.T) {
 		"a disabled host, anywhere":       {disabled.Key.Reveal(), netip.Addr{}, fleet.ErrHostDisabled},
 		"a good key":                      {key, home, nil},
 	} {
-		host, err := r.authenticate(t.Context(), c.key, c.from, fleet.AdmitOptions{})
+		host, err := r.authenticate(t.Context(), c.key, c.from)
 		is(t, name, err, c.want)
 		if (host != nil) != (c.want == nil) {
 			t.Errorf("%s: got host %v with %v", name, host, err)
@@ -104,7 +104,6 @@ func TestBinding(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, second netip.Addr
 		roaming       bool
-		force         bool
 		want          error
 		bound         netip.Addr
 		action        string // recorded for the second contact
@@ -113,14 +112,10 @@ func TestBinding(t *testing.T) {
 		"another":                    {first: home, second: away, want: fleet.ErrIPMismatch, bound: home},
 		"roaming":                    {first: home, second: away, roaming: true, bound: away, action: audit.ActionRoamingIP},
 		"roaming at home":            {first: home, second: home, roaming: true, bound: home},
-		"forced":                     {first: home, second: away, force: true, bound: away, action: audit.ActionForceIP},
-		"forced at home":             {first: home, second: home, force: true, bound: home},
-		"roaming and forced":         {first: home, second: away, roaming: true, force: true, bound: away, action: audit.ActionRoamingIP},
 		"IPv4 in IPv6, then IPv4":    {first: mapped, second: home, bound: home},
 		"IPv4, then IPv4 in IPv6":    {first: home, second: mapped, bound: home},
 		"a zone is no part of it":    {first: v6, second: zoned, bound: v6},
 		"a zone at first":            {first: zoned, second: v6, bound: v6},
-		"forced from nowhere":        {first: home, second: netip.Addr{}, force: true, want: fleet.ErrIPMismatch, bound: home},
 		"roaming to nowhere":         {first: home, second: netip.Addr{}, roaming: true, want: fleet.ErrIPMismatch, bound: home},
 		"an IPv4 and its IPv6 twin":  {first: home, second: netip.MustParseAddr("::203.0.113.9"), want: fleet.ErrIPMismatch, bound: home},
 		"a neighbour in the same 64": {first: netip.MustParseAddr("2001:db8::1"), second: netip.MustParseAddr("2001:db8::2"), bound: netip.MustParseAddr("2001:db8::1")},
@@ -134,7 +129,7 @@ func TestBinding(t *testing.T) {
 			r.mustEnter(t, e.Key, c.first)
 			before := value[int64](t, r, "SELECT max(id) FROM audit_entry")
 
-			host, err := r.authenticate(t.Context(), e.Key.Reveal(), c.second, fleet.AdmitOptions{Force: c.force})
+			host, err := r.authenticate(t.Context(), e.Key.Reveal(), c.second)
 			is(t, "second contact", err, c.want)
 			if got := value[netip.Addr](t, r, "SELECT bound_ip FROM host"); got != c.bound {
 				t.Errorf("got bound to %s, want %s", got, c.bound)
@@ -154,7 +149,7 @@ func TestBinding(t *testing.T) {
 	}
 }
 
-// Two forced or roaming contacts at once each bind; the trail tells who came after whom.
+// Two roaming contacts at once each bind; the trail tells who came after whom.
 func TestRoamingRace(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -187,8 +187,6 @@ func TestSwitchedOff(t *testing.T) {
 		}
 		_, err := r.enter(t, e.Key, home)
 		is(t, fmt.Sprintf("enabled %t", on), err, want)
-		_, err = r.authenticate(t.Context(), e.Key.Reveal(), home, fleet.AdmitOptions{Force: true})
-		is(t, fmt.Sprintf("enabled %t, forced", on), err, want)
 	}
 }
 

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -34,7 +33,7 @@ func (s *Service) WindowOpen(host *db.Host) bool {
 // RecordContact counts a call for the credential and decides whether an insecure host may make it now. The returned
 // host is as it is after the call; if its window is not open then, it is in the grace, and may bring but not get.
 //
-// Errors: ErrWindowClosed; ErrKeyInvalid when the host or its key is gone by now.
+// Errors: ErrWindowClosed; ErrKeyInvalid, ErrHostDisabled when the host is not what it was when it was let in.
 func (s *Service) RecordContact(ctx context.Context, host *db.Host, from netip.Addr, c Contact) (*db.Host, error) {
 	now, minutes := s.now(), windowMinutes
 	if host.WindowMinutes != nil {
@@ -49,16 +48,11 @@ func (s *Service) RecordContact(ctx context.Context, host *db.Host, from netip.A
 		return &recorded, nil
 	case !db.IsNoRows(err):
 		return nil, fmt.Errorf("recording a call of %s: %w", host.FQDN, err)
-	case host.Secure:
-		return nil, ErrKeyInvalid
 	}
 	err = s.store.WithTx(ctx, func(q *db.Queries) error {
-		found, err := q.HostByID(ctx, host.ID)
-		switch {
-		case db.IsNoRows(err) || (err == nil && !bytes.Equal(found.KeySHA256, host.KeySHA256)):
-			return ErrKeyInvalid // replaced or removed since the caller was let in: it is no host's window that is closed
-		case err != nil:
-			return fmt.Errorf("looking up %s: %w", host.FQDN, err)
+		// Removed, replaced or switched off since the caller was let in: then it is no host's window that is closed.
+		if _, err := Hold(ctx, q, host); err != nil {
+			return err
 		}
 		return audit.Record(ctx, q, audit.Entry{
 			At: now, Action: audit.ActionInsecureDenied, HostID: host.ID,

@@ -117,13 +117,66 @@ func (s *Service) Delete(ctx context.Context, id int64, by audit.Actor, action s
 		case err != nil:
 			return fmt.Errorf("deleting host %d: %w", id, err)
 		}
-		details := audit.Details{"fqdn": fqdn}
-		if by.Kind == audit.KindHost {
-			details["initiator"] = "host_api"
-		}
-		return audit.Record(ctx, q, audit.Entry{At: s.now(), Actor: by, Action: action, HostID: id, Details: details})
+		return audit.Record(ctx, q, audit.Entry{At: s.now(), Actor: by, Action: action, HostID: id, Details: audit.Details{"fqdn": fqdn}})
 	})
 	return fqdn, err
+}
+
+// LeaveOptions change what Leave insists on. The zero value insists on everything.
+type LeaveOptions struct {
+	Force bool // accept an address the host is not bound to; networks count all the same
+}
+
+// Leave removes a host at its own wish, shown by its key. It binds the host nowhere, forced or not: who has a stolen key
+// could end a host by it, but never take its place.
+//
+// Errors: ErrHostDisabled, ErrIPMismatch; ErrKeyInvalid when the host or its key is gone by now.
+func (s *Service) Leave(ctx context.Context, found *db.Host, from netip.Addr, opts LeaveOptions) (fqdn string, err error) {
+	from = normal(from)
+	by := audit.Actor{Kind: audit.KindHost, Name: found.FQDN, IP: from}
+	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		host, err := q.HostLock(ctx, db.HostLockParams{ID: found.ID, KeySHA256: found.KeySHA256})
+		switch {
+		case db.IsNoRows(err):
+			return ErrKeyInvalid
+		case err != nil:
+			return fmt.Errorf("looking up %s: %w", found.FQDN, err)
+		case host.Status != active:
+			return ErrHostDisabled
+		}
+		elsewhere := !s.MayComeFrom(&host, from)
+		if elsewhere && (!opts.Force || !from.IsValid() || len(host.AllowFrom) > 0) {
+			return mismatch(from)
+		}
+		if fqdn, err = q.HostDelete(ctx, host.ID); err != nil {
+			return fmt.Errorf("deleting %s: %w", host.FQDN, err)
+		}
+		if elsewhere {
+			err = audit.Record(ctx, q, audit.Entry{
+				At: s.now(), Actor: by, Action: audit.ActionForceIP, HostID: host.ID,
+				Details: audit.Details{"ip": from.String(), "previous_ip": host.BoundIP.String()},
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return audit.Record(ctx, q, audit.Entry{
+			At: s.now(), Actor: by, Action: audit.ActionHostDelete, HostID: host.ID,
+			Details: audit.Details{"fqdn": fqdn, "initiator": "host_api"},
+		})
+	})
+	return fqdn, err
+}
+
+// active is the status of a host that is not switched off.
+const active = "active"
+
+// mismatch says that a host may not come from an address.
+func mismatch(from netip.Addr) error {
+	if !from.IsValid() {
+		return ErrIPMismatch
+	}
+	return ErrIPMismatch.With("received_ip", from.String())
 }
 
 // normal drops what distinguishes spellings of one address: the IPv4-in-IPv6 form and the zone.

@@ -66,20 +66,6 @@ func TestEnrolmentPrintsRedacted(t *testing.T) {
 	}
 }
 
-func TestParseInstallToken(t *testing.T) {
-	t.Parallel()
-	const good = "0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e"
-	for text, ok := range map[string]bool{
-		good: true, strings.ToUpper(good): true, "": false, good[1:]: false, good + "0": false, strings.Repeat("g", 36): false,
-		"../../../../etc/passwd.............": false, good[:35] + "'": false, good[:35] + "\n": false, good[:34] + "%2": false,
-	} {
-		token, got := fleet.ParseInstallToken(text)
-		if got != ok || (ok && token.Reveal() != good) {
-			t.Errorf("%q: got %q, %t; want %t", text, token.Reveal(), got, ok)
-		}
-	}
-}
-
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -156,8 +142,8 @@ func TestNoActWithoutItsAuditEntry(t *testing.T) {
 		},
 		"bind": func() error { _, err := r.enter(t, fresh.Key, home); return err },
 		"roam": func() error { _, err := r.enter(t, roaming.Key, away); return err },
-		"force": func() error {
-			_, err := r.authenticate(ctx, bound.Key.Reveal(), away, fleet.AdmitOptions{Force: true})
+		"leave": func() error {
+			_, err := r.Leave(ctx, &bound.Host, away, fleet.LeaveOptions{Force: true})
 			return err
 		},
 		"delete": func() error {

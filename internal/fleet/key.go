@@ -60,6 +60,3 @@ func (k APIKey) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(k)), ni
 
 // InstallToken turns a machine into a host, once.
 type InstallToken = token.Token
-
-// ParseInstallToken reads a token from a URL. ok is false for anything that does not look like one.
-func ParseInstallToken(presented string) (InstallToken, bool) { return token.Parse(presented) }

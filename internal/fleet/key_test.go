@@ -63,22 +63,3 @@ func FuzzParseKey(f *testing.F) {
 		}
 	})
 }
-
-var installToken = regexp.MustCompile(`^[0-9a-fA-F-]{36}$`)
-
-func FuzzParseInstallToken(f *testing.F) {
-	f.Fuzz(func(t *testing.T, text string) {
-		token, ok := fleet.ParseInstallToken(text)
-		if ok != installToken.MatchString(text) {
-			t.Fatalf("%q: got %t", text, ok)
-		}
-		if ok {
-			checkSecret(t, token, strings.ToLower(text))
-			if again, ok := fleet.ParseInstallToken(token.Reveal()); !ok || again != token {
-				t.Errorf("%q: got %q, %t when read again", text, again.Reveal(), ok)
-			}
-		} else if token != (fleet.InstallToken{}) || token.Reveal() != "" || token.Prefix() != "" {
-			t.Errorf("%q: got %q, want no token", text, token.Reveal())
-		}
-	})
-}

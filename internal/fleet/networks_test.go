@@ -44,38 +44,31 @@ func TestAllowFrom(t *testing.T) {
 		networks []string
 		bound    string // before; "": to nothing
 		roaming  bool
-		force    bool
 		from     string
 		after    string // bound to after the call, or refused
 		action   string // recorded
 	}{
-		"inside, at first":               {networks: []string{"203.0.113.0/24"}, from: "203.0.113.9", after: "203.0.113.9", action: audit.ActionBindIP},
-		"inside, at home":                {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "203.0.113.9", after: "203.0.113.9"},
-		"inside, elsewhere":              {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "203.0.113.200", after: "203.0.113.200", action: audit.ActionRoamingIP},
-		"in the second network":          {networks: []string{"203.0.113.0/24", "198.51.100.0/24"}, bound: "203.0.113.9", from: "198.51.100.1", after: "198.51.100.1", action: audit.ActionRoamingIP},
-		"inside, bound outside":          {networks: []string{"203.0.113.0/24"}, bound: "192.0.2.1", from: "203.0.113.1", after: "203.0.113.1", action: audit.ActionRoamingIP},
-		"IPv4 in IPv6":                   {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "::ffff:203.0.113.10", after: "203.0.113.10", action: audit.ActionRoamingIP},
-		"one address":                    {networks: []string{"203.0.113.9/32"}, from: "203.0.113.9", after: "203.0.113.9", action: audit.ActionBindIP},
-		"all of IPv4":                    {networks: []string{"0.0.0.0/0"}, bound: "203.0.113.9", from: "10.0.0.1", after: "10.0.0.1", action: audit.ActionRoamingIP},
-		"IPv6, inside":                   {networks: []string{"2001:db8::/32"}, bound: "2001:db8::1", from: "2001:db8:1::1", after: "2001:db8:1::1", action: audit.ActionRoamingIP},
-		"IPv6, same 64":                  {networks: []string{"2001:db8::/32"}, bound: "2001:db8::1", from: "2001:db8::2", after: "2001:db8::1"},
-		"IPv4 bound, comes by IPv6":      {networks: []string{"203.0.113.0/24", "2001:db8::/32"}, bound: "203.0.113.9", from: "2001:db8::1", after: "2001:db8::1", action: audit.ActionRoamingIP},
-		"a zone":                         {networks: []string{"fe80::/10"}, bound: "fe80::1", from: "fe80:0:0:1::1%eth0", after: "fe80:0:0:1::1", action: audit.ActionRoamingIP},
-		"outside, at first":              {networks: []string{"203.0.113.0/24"}, from: "203.0.114.0", after: refused},
-		"outside, at home":               {networks: []string{"203.0.113.0/24"}, bound: "192.0.2.1", from: "192.0.2.1", after: refused},
-		"outside, roaming":               {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", roaming: true, from: "192.0.2.1", after: refused},
-		"outside, forced":                {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", force: true, from: "192.0.2.1", after: refused},
-		"outside, at home, forced":       {networks: []string{"203.0.113.0/24"}, bound: "192.0.2.1", force: true, from: "192.0.2.1", after: refused},
-		"outside, at first, forced":      {networks: []string{"203.0.113.0/24"}, roaming: true, force: true, from: "192.0.2.1", after: refused},
-		"the address before":             {networks: []string{"203.0.113.9/32"}, from: "203.0.113.8", after: refused},
-		"of the other family":            {networks: []string{"203.0.113.0/24"}, from: "2001:db8::1", after: refused},
-		"of the other family, anything":  {networks: []string{"::/0"}, from: "203.0.113.9", after: refused},
-		"the IPv6 spelling of IPv4":      {networks: []string{"203.0.113.0/24"}, from: "::203.0.113.9", after: refused},
-		"nowhere":                        {networks: []string{"0.0.0.0/0", "::/0"}, from: "", after: refused},
-		"nowhere, forced":                {networks: []string{"0.0.0.0/0", "::/0"}, bound: "203.0.113.9", force: true, from: "", after: refused},
-		"inside, forced":                 {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", force: true, from: "203.0.113.10", after: "203.0.113.10", action: audit.ActionRoamingIP},
-		"no networks, elsewhere":         {bound: "203.0.113.9", from: "203.0.113.10", after: refused},
-		"no networks, elsewhere, forced": {bound: "203.0.113.9", force: true, from: "203.0.113.10", after: "203.0.113.10", action: audit.ActionForceIP},
+		"inside, at first":              {networks: []string{"203.0.113.0/24"}, from: "203.0.113.9", after: "203.0.113.9", action: audit.ActionBindIP},
+		"inside, at home":               {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "203.0.113.9", after: "203.0.113.9"},
+		"inside, elsewhere":             {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "203.0.113.200", after: "203.0.113.200", action: audit.ActionRoamingIP},
+		"in the second network":         {networks: []string{"203.0.113.0/24", "198.51.100.0/24"}, bound: "203.0.113.9", from: "198.51.100.1", after: "198.51.100.1", action: audit.ActionRoamingIP},
+		"inside, bound outside":         {networks: []string{"203.0.113.0/24"}, bound: "192.0.2.1", from: "203.0.113.1", after: "203.0.113.1", action: audit.ActionRoamingIP},
+		"IPv4 in IPv6":                  {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", from: "::ffff:203.0.113.10", after: "203.0.113.10", action: audit.ActionRoamingIP},
+		"one address":                   {networks: []string{"203.0.113.9/32"}, from: "203.0.113.9", after: "203.0.113.9", action: audit.ActionBindIP},
+		"all of IPv4":                   {networks: []string{"0.0.0.0/0"}, bound: "203.0.113.9", from: "10.0.0.1", after: "10.0.0.1", action: audit.ActionRoamingIP},
+		"IPv6, inside":                  {networks: []string{"2001:db8::/32"}, bound: "2001:db8::1", from: "2001:db8:1::1", after: "2001:db8:1::1", action: audit.ActionRoamingIP},
+		"IPv6, same 64":                 {networks: []string{"2001:db8::/32"}, bound: "2001:db8::1", from: "2001:db8::2", after: "2001:db8::1"},
+		"IPv4 bound, comes by IPv6":     {networks: []string{"203.0.113.0/24", "2001:db8::/32"}, bound: "203.0.113.9", from: "2001:db8::1", after: "2001:db8::1", action: audit.ActionRoamingIP},
+		"a zone":                        {networks: []string{"fe80::/10"}, bound: "fe80::1", from: "fe80:0:0:1::1%eth0", after: "fe80:0:0:1::1", action: audit.ActionRoamingIP},
+		"outside, at first":             {networks: []string{"203.0.113.0/24"}, from: "203.0.114.0", after: refused},
+		"outside, at home":              {networks: []string{"203.0.113.0/24"}, bound: "192.0.2.1", from: "192.0.2.1", after: refused},
+		"outside, roaming":              {networks: []string{"203.0.113.0/24"}, bound: "203.0.113.9", roaming: true, from: "192.0.2.1", after: refused},
+		"the address before":            {networks: []string{"203.0.113.9/32"}, from: "203.0.113.8", after: refused},
+		"of the other family":           {networks: []string{"203.0.113.0/24"}, from: "2001:db8::1", after: refused},
+		"of the other family, anything": {networks: []string{"::/0"}, from: "203.0.113.9", after: refused},
+		"the IPv6 spelling of IPv4":     {networks: []string{"203.0.113.0/24"}, from: "::203.0.113.9", after: refused},
+		"nowhere":                       {networks: []string{"0.0.0.0/0", "::/0"}, from: "", after: refused},
+		"no networks, elsewhere":        {bound: "203.0.113.9", from: "203.0.113.10", after: refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.exec(t, "DELETE FROM host")
@@ -88,7 +81,7 @@ func TestAllowFrom(t *testing.T) {
 			}
 			before := r.lastEntry(t)
 			from, _ := netip.ParseAddr(c.from) // "" is no address
-			host, err := r.authenticate(t.Context(), e.Key.Reveal(), from, fleet.AdmitOptions{Force: c.force})
+			host, err := r.authenticate(t.Context(), e.Key.Reveal(), from)
 			want, after := error(nil), c.after
 			if c.after == refused {
 				want, after = fleet.ErrIPMismatch, c.bound
@@ -130,7 +123,7 @@ func TestAllowFromRace(t *testing.T) {
 	if _, err := r.Update(t.Context(), host.ID, fleet.Change{AllowFrom: prefixes("203.0.113.0/24")}, operator); err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.Admit(t.Context(), host, away, fleet.AdmitOptions{Force: true})
+	_, err = r.Admit(t.Context(), host, away)
 	is(t, "outside the new networks", err, fleet.ErrIPMismatch)
 	if got := r.bound(t, host.FQDN); got != "" {
 		t.Errorf("got bound to %s", got)
@@ -166,7 +159,6 @@ func TestRunnerBypass(t *testing.T) {
 		prepare string // SQL
 		bound   string
 		from    string
-		force   bool
 		after   string // bound to after the call, or the code it was refused with
 		details string // of the entry; "": none
 	}{
@@ -175,7 +167,6 @@ func TestRunnerBypass(t *testing.T) {
 		"IPv4 in IPv6":            {bound: "203.0.113.9", from: "::ffff:172.28.0.5", after: "203.0.113.9", details: `{"ip": "172.28.0.5", "expected_ip": "203.0.113.9"}`},
 		"IPv6":                    {bound: "203.0.113.9", from: "fd00::5", after: "203.0.113.9", details: `{"ip": "fd00::5", "expected_ip": "203.0.113.9"}`},
 		"its last address":        {bound: "203.0.113.9", from: "172.28.255.255", after: "203.0.113.9", details: `{"ip": "172.28.255.255", "expected_ip": "203.0.113.9"}`},
-		"forced":                  {bound: "203.0.113.9", from: "172.28.0.5", force: true, after: "203.0.113.9", details: `{"ip": "172.28.0.5", "expected_ip": "203.0.113.9"}`},
 		"a roaming host":          {prepare: "UPDATE host SET roaming = true", bound: "203.0.113.9", from: "172.28.0.5", after: "203.0.113.9", details: `{"ip": "172.28.0.5", "expected_ip": "203.0.113.9"}`},
 		"a host with networks":    {prepare: "UPDATE host SET allow_from = '{203.0.113.0/24}'", bound: "203.0.113.9", from: "172.28.0.5", after: "203.0.113.9", details: `{"ip": "172.28.0.5", "expected_ip": "203.0.113.9"}`},
 		"a host that lives there": {bound: "172.28.0.5", from: "172.28.0.5", after: "172.28.0.5"},
@@ -197,7 +188,7 @@ func TestRunnerBypass(t *testing.T) {
 			before := r.lastEntry(t)
 			from, _ := netip.ParseAddr(c.from) // "" is no address
 			guarded := r.with(fleet.Config{RunnerBypass: prefixes("172.28.0.0/16", "fd00::/64")})
-			_, err := guarded.authenticate(t.Context(), e.Key.Reveal(), from, fleet.AdmitOptions{Force: c.force})
+			_, err := guarded.authenticate(t.Context(), e.Key.Reveal(), from)
 			after := c.after
 			if c.after == refused {
 				after = c.bound

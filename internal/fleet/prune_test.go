@@ -380,7 +380,7 @@ func TestComingDuringAPass(t *testing.T) {
 	t.Parallel()
 	for name, come := range map[string]func(context.Context, *rig, *fleet.Enrolment) error{
 		"a contact": func(ctx context.Context, r *rig, e *fleet.Enrolment) error {
-			_, err := r.authenticate(ctx, e.Key.Reveal(), home, fleet.AdmitOptions{})
+			_, err := r.authenticate(ctx, e.Key.Reveal(), home)
 			return err
 		},
 		"a new key": func(ctx context.Context, r *rig, e *fleet.Enrolment) error {

@@ -74,18 +74,18 @@ func (r *rig) register(t *testing.T, registration fleet.Registration) *fleet.Enr
 }
 
 // authenticate is what a surface does with a key.
-func (r *rig) authenticate(ctx context.Context, presented string, from netip.Addr, opts fleet.AdmitOptions) (*db.Host, error) {
+func (r *rig) authenticate(ctx context.Context, presented string, from netip.Addr) (*db.Host, error) {
 	host, err := r.Find(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
-	return r.Admit(ctx, host, from, opts)
+	return r.Admit(ctx, host, from)
 }
 
 // enter authenticates with a key from an address.
 func (r *rig) enter(t *testing.T, key fleet.APIKey, from netip.Addr) (*db.Host, error) {
 	t.Helper()
-	return r.authenticate(t.Context(), key.Reveal(), from, fleet.AdmitOptions{})
+	return r.authenticate(t.Context(), key.Reveal(), from)
 }
 
 func (r *rig) mustEnter(t *testing.T, key fleet.APIKey, from netip.Addr) *db.Host {

@@ -36,12 +36,8 @@ func (s *Service) SeeUser(ctx context.Context, host *db.Host, from netip.Addr, u
 	}
 	var users []db.HostUser
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
-		held, err := q.HostUserLock(ctx, db.HostUserLockParams{HostID: host.ID, KeySHA256: host.KeySHA256})
-		switch {
-		case err != nil:
-			return fmt.Errorf("locking the users of %s: %w", host.FQDN, err)
-		case held == 0:
-			return ErrKeyInvalid
+		if _, err := Hold(ctx, q, host); err != nil {
+			return err
 		}
 		isNew, err := q.HostUserSee(ctx, params)
 		switch {
