@@ -277,7 +277,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
 		{Name: "prune library", Every: time.Hour, Run: library.New(core.DB, nil).Prune},
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
-		{Name: "prune generations", Every: time.Hour, Run: credentials.Prune},
+		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
 	})
 }

@@ -108,7 +108,7 @@ func withClientIP(r *http.Request) *http.Request {
 	return r.WithContext(call.WithClientIP(r.Context(), addr))
 }
 
-// Auth serves credentials to hosts: /auth. What is not its own it passes on.
+// Auth serves credentials to hosts: /auth, /sync, and beside them /host/users. What is not its own it passes on.
 type Auth struct{ handler }
 
 // CaddyModule returns the Caddy module information.
@@ -147,8 +147,8 @@ func (h *Library) Provision(ctx caddy.Context) error {
 	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Library })
 }
 
-// Installer serves machines about to become hosts: /install/ and the builds of cdx under it. What is not its own it
-// passes on.
+// Installer serves what brings machines into the fleet and up to date: /install/ and the builds of cdx under it, /seed/,
+// /wrapper. What is not its own it passes on.
 type Installer struct{ handler }
 
 // CaddyModule returns the Caddy module information.

@@ -93,22 +93,29 @@ func (q *Queries) GenerationInsert(ctx context.Context, arg GenerationInsertPara
 const generationPrune = `-- name: GenerationPrune :execrows
 DELETE FROM generation WHERE id IN (
 	SELECT g.id FROM generation g JOIN account a ON a.id = g.account_id
-	WHERE g.created_at < $1::timestamptz AND g.number <> a.generation
-		AND g.number <= (SELECT max(n.number) FROM generation n WHERE n.account_id = g.account_id) - $2::bigint
-	LIMIT $3
+		JOIN LATERAL (SELECT max(n.number) AS number FROM generation n WHERE n.account_id = g.account_id) newest ON true
+	WHERE g.number <> a.generation AND g.number <= newest.number - $1::bigint
+		AND (g.created_at < $2::timestamptz OR g.number <= newest.number - $3::bigint)
+	LIMIT $4
 )
 `
 
 type GenerationPruneParams struct {
-	KeepAfter time.Time
 	Keep      int64
+	KeepAfter time.Time
+	Most      int64
 	Max       int32
 }
 
-// GenerationPrune deletes generations that are neither among the newest @keep of their account nor younger than
-// @keep_after. The canonical one always stays.
+// GenerationPrune deletes generations that are not among the newest @keep of their account and are either older than
+// @keep_after or not among the newest @most. The canonical one always stays.
 func (q *Queries) GenerationPrune(ctx context.Context, arg GenerationPruneParams) (int64, error) {
-	result, err := q.db.Exec(ctx, generationPrune, arg.KeepAfter, arg.Keep, arg.Max)
+	result, err := q.db.Exec(ctx, generationPrune,
+		arg.Keep,
+		arg.KeepAfter,
+		arg.Most,
+		arg.Max,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -14,8 +14,8 @@ import (
 const hostBindIP = `-- name: HostBindIP :one
 WITH before AS (
 	SELECT h.id, h.bound_ip, h.bound_ip IS NOT NULL AND family(h.bound_ip) = family($1::inet)
-		AND network(set_masklen(h.bound_ip, $5::integer)) = network(set_masklen($1::inet, $5::integer)) AS here
-	FROM host h WHERE h.id = $6 AND h.key_sha256 = $7 AND h.deleted_at IS NULL FOR UPDATE
+		AND network(set_masklen(h.bound_ip, $4::integer)) = network(set_masklen($1::inet, $4::integer)) AS here
+	FROM host h WHERE h.id = $5 AND h.key_sha256 = $6 AND h.deleted_at IS NULL FOR UPDATE
 )
 UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE $1::inet END,
 	updated_at = $2::timestamptz, last_seen_at = $2::timestamptz,
@@ -23,7 +23,7 @@ UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE $1::i
 FROM before
 WHERE host.id = before.id
 	AND (cardinality(host.allow_from) = 0 OR $1::inet <<= ANY (host.allow_from))
-	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0 OR $4::boolean)
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0)
 RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, before.bound_ip AS previous_ip, before.here::boolean AS here
 `
 
@@ -31,7 +31,6 @@ type HostBindIPParams struct {
 	IP        netip.Addr
 	Now       time.Time
 	ExpiresAt time.Time
-	Force     bool
 	Bits      int32
 	ID        int64
 	KeySHA256 []byte
@@ -44,7 +43,7 @@ type HostBindIPRow struct {
 }
 
 // HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
-// (then the pin stays), when it may move, or when forced. Two first contacts racing cannot both win: the second waits
+// (then the pin stays), or when it may move. Two first contacts racing cannot both win: the second waits
 // for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
 // networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBindIPRow, error) {
@@ -52,7 +51,6 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 		arg.IP,
 		arg.Now,
 		arg.ExpiresAt,
-		arg.Force,
 		arg.Bits,
 		arg.ID,
 		arg.KeySHA256,
@@ -263,7 +261,7 @@ UPDATE host SET
 	insecure_until = CASE
 		WHEN secure OR insecure_until IS NULL OR insecure_until < $3::timestamptz THEN insecure_until
 		ELSE greatest(insecure_until, $4::timestamptz) END
-WHERE id = $5 AND key_sha256 = $6 AND deleted_at IS NULL
+WHERE id = $5 AND key_sha256 = $6 AND deleted_at IS NULL AND status = 'active'
 	AND (secure OR insecure_until >= $3::timestamptz OR grace_until >= $3::timestamptz)
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
@@ -277,8 +275,9 @@ type HostCallParams struct {
 	KeySHA256      []byte
 }
 
-// HostCall records a POST /auth and decides an insecure host's window in the same statement: open, it is moved on
-// (never shortened); closed, the host may still come in during the grace. No row: neither, or the key is gone.
+// HostCall records a call for the credential and decides an insecure host's window in the same statement: open, it is
+// moved on (never shortened); closed, the host may still come in during the grace. No row: neither, or the host or its key
+// is gone, or switched off.
 func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostCall,
 		arg.ClientVersion,
@@ -322,20 +321,23 @@ func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error
 }
 
 const hostCloseWindow = `-- name: HostCloseWindow :one
-UPDATE host SET insecure_until = NULL, grace_until = $1::timestamptz, updated_at = $2::timestamptz
+UPDATE host SET insecure_until = NULL,
+	grace_until = CASE WHEN insecure_until >= $1::timestamptz THEN $2::timestamptz ELSE grace_until END,
+	updated_at = $1::timestamptz
 WHERE id = $3 AND deleted_at IS NULL AND NOT secure
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
 
 type HostCloseWindowParams struct {
-	GraceUntil time.Time
 	Now        time.Time
+	GraceUntil time.Time
 	ID         int64
 }
 
-// HostCloseWindow closes an insecure host's window; until the grace ends it may still bring what it has.
+// HostCloseWindow closes an insecure host's window, if it is open; until the grace ends it may still bring what it has.
+// One that is closed already is no reason for another grace.
 func (q *Queries) HostCloseWindow(ctx context.Context, arg HostCloseWindowParams) (Host, error) {
-	row := q.db.QueryRow(ctx, hostCloseWindow, arg.GraceUntil, arg.Now, arg.ID)
+	row := q.db.QueryRow(ctx, hostCloseWindow, arg.Now, arg.GraceUntil, arg.ID)
 	var i Host
 	err := row.Scan(
 		&i.ID,
@@ -392,8 +394,8 @@ func (q *Queries) HostDelete(ctx context.Context, id int64) (string, error) {
 	return fqdn, err
 }
 
-const hostHold = `-- name: HostHold :execrows
-SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR KEY SHARE
+const hostHold = `-- name: HostHold :one
+SELECT status, may_store FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
 `
 
 type HostHoldParams struct {
@@ -401,13 +403,18 @@ type HostHoldParams struct {
 	KeySHA256 []byte
 }
 
-// HostHold keeps the host and its API key as they are until the transaction ends. 0 rows: the host or this key is gone.
-func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (int64, error) {
-	result, err := q.db.Exec(ctx, hostHold, arg.ID, arg.KeySHA256)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type HostHoldRow struct {
+	Status   string
+	MayStore bool
+}
+
+// HostHold keeps the host, its API key, its status and its rights as they are until the transaction ends: who changes them
+// waits, and what was decided by the old ones is done by then. No row: the host or this key is gone.
+func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (HostHoldRow, error) {
+	row := q.db.QueryRow(ctx, hostHold, arg.ID, arg.KeySHA256)
+	var i HostHoldRow
+	err := row.Scan(&i.Status, &i.MayStore)
+	return i, err
 }
 
 const hostInsert = `-- name: HostInsert :one
@@ -526,21 +533,49 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 	return items, nil
 }
 
-const hostMayStore = `-- name: HostMayStore :one
-SELECT may_store FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR KEY SHARE
+const hostLock = `-- name: HostLock :one
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR UPDATE
 `
 
-type HostMayStoreParams struct {
+type HostLockParams struct {
 	ID        int64
 	KeySHA256 []byte
 }
 
-// HostMayStore is HostHold for a host that wants to store. No row: the host or this key is gone.
-func (q *Queries) HostMayStore(ctx context.Context, arg HostMayStoreParams) (bool, error) {
-	row := q.db.QueryRow(ctx, hostMayStore, arg.ID, arg.KeySHA256)
-	var may_store bool
-	err := row.Scan(&may_store)
-	return may_store, err
+// HostLock keeps a host as it is until the transaction ends. No row: the host or this key is gone.
+func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostLock, arg.ID, arg.KeySHA256)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+	)
+	return i, err
 }
 
 const hostOpenWindow = `-- name: HostOpenWindow :one
@@ -724,9 +759,9 @@ func (q *Queries) HostPurge(ctx context.Context, arg HostPurgeParams) ([]HostPur
 const hostRekey = `-- name: HostRekey :one
 UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
 	insecure_until = greatest(insecure_until, $5),
-	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN expires_at END,
+	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN greatest(expires_at, $9::timestamptz) END,
 	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz
-WHERE fqdn = $9
+WHERE fqdn = $10
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
 `
 
@@ -739,13 +774,15 @@ type HostRekeyParams struct {
 	SetExpiry     bool
 	ExpiresAt     *time.Time
 	Now           time.Time
+	LivesUntil    time.Time
 	FQDN          string
 }
 
 // HostRekey replaces the API key of a registered host: the old one is dead when this commits. The new key binds to the
 // first address it is used from, as every key does.
-// A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry, and cleared when it has
-// passed: the new key would be dead from birth. A pruned host is one again.
+// A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry; else one that has passed is
+// cleared, and one to come is moved on to @lives_until: the new key must outlive its install token. A pruned host is one
+// again.
 func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostRekey,
 		arg.KeySHA256,
@@ -756,6 +793,7 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 		arg.SetExpiry,
 		arg.ExpiresAt,
 		arg.Now,
+		arg.LivesUntil,
 		arg.FQDN,
 	)
 	var i Host

@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+const hostUserClear = `-- name: HostUserClear :exec
+DELETE FROM host_user WHERE host_id = $1
+`
+
+// HostUserClear forgets the users of a host: it is another machine now.
+func (q *Queries) HostUserClear(ctx context.Context, hostID int64) error {
+	_, err := q.db.Exec(ctx, hostUserClear, hostID)
+	return err
+}
+
 const hostUserList = `-- name: HostUserList :many
 SELECT host_id, username, hostname, first_seen_at, last_seen_at FROM host_user WHERE host_id = $1 ORDER BY username COLLATE "C"
 `
@@ -39,24 +49,6 @@ func (q *Queries) HostUserList(ctx context.Context, hostID int64) ([]HostUser, e
 		return nil, err
 	}
 	return items, nil
-}
-
-const hostUserLock = `-- name: HostUserLock :execrows
-SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
-`
-
-type HostUserLockParams struct {
-	HostID    int64
-	KeySHA256 []byte
-}
-
-// HostUserLock lets one report of a host at a time count its users. 0 rows: the host or this key is gone.
-func (q *Queries) HostUserLock(ctx context.Context, arg HostUserLockParams) (int64, error) {
-	result, err := q.db.Exec(ctx, hostUserLock, arg.HostID, arg.KeySHA256)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const hostUserSee = `-- name: HostUserSee :one

@@ -15,9 +15,10 @@ import (
 
 const installTokenClaim = `-- name: InstallTokenClaim :one
 WITH claimed AS (
-	SELECT t.id, t.key_sealed FROM install_token t
+	SELECT t.id, t.key_sealed FROM install_token t JOIN host h ON h.id = t.host_id
 	WHERE t.token_sha256 = $2 AND t.key_sealed IS NOT NULL AND t.expires_at > now()
-	FOR UPDATE
+		AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now())
+	FOR UPDATE OF t
 )
 UPDATE install_token SET used_at = now(), used_from = $1, key_sealed = NULL
 FROM claimed
@@ -119,7 +120,8 @@ func (q *Queries) InstallTokenReplace(ctx context.Context, hostID int64) (int64,
 }
 
 const installTokenState = `-- name: InstallTokenState :one
-SELECT t.id, t.host_id, t.token_sha256, t.token_prefix, t.key_sealed, t.created_at, t.expires_at, t.used_at, t.used_from, t.replaced_at, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now())::boolean AS ready
+SELECT t.id, t.host_id, t.token_sha256, t.token_prefix, t.key_sealed, t.created_at, t.expires_at, t.used_at, t.used_from, t.replaced_at, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now()
+	AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now()))::boolean AS ready
 FROM install_token t JOIN host h ON h.id = t.host_id
 WHERE t.token_sha256 = $1
 `
@@ -139,7 +141,8 @@ type InstallTokenStateRow struct {
 	Ready       bool
 }
 
-// InstallTokenState looks without touching: the database's clock decides whether the token is still good.
+// InstallTokenState looks without touching: the database's clock decides whether the token is still good. One of a host
+// that was pruned or has expired is not: its key is dead.
 func (q *Queries) InstallTokenState(ctx context.Context, tokenSha256 []byte) (InstallTokenStateRow, error) {
 	row := q.db.QueryRow(ctx, installTokenState, tokenSha256)
 	var i InstallTokenStateRow

@@ -477,7 +477,8 @@ func (q *Queries) ProposalLock(ctx context.Context, hostID int64) error {
 }
 
 const proposalPending = `-- name: ProposalPending :one
-SELECT id, sha256 FROM library_proposal WHERE host_id = $1 AND kind = $2 AND name = $3 AND decided_at IS NULL
+SELECT sha256, description, argument_hint FROM library_proposal
+WHERE host_id = $1 AND kind = $2 AND name = $3 AND decided_at IS NULL
 `
 
 type ProposalPendingParams struct {
@@ -487,14 +488,15 @@ type ProposalPendingParams struct {
 }
 
 type ProposalPendingRow struct {
-	ID     int64
-	SHA256 []byte
+	SHA256       []byte
+	Description  *string
+	ArgumentHint *string
 }
 
 func (q *Queries) ProposalPending(ctx context.Context, arg ProposalPendingParams) (ProposalPendingRow, error) {
 	row := q.db.QueryRow(ctx, proposalPending, arg.HostID, arg.Kind, arg.Name)
 	var i ProposalPendingRow
-	err := row.Scan(&i.ID, &i.SHA256)
+	err := row.Scan(&i.SHA256, &i.Description, &i.ArgumentHint)
 	return i, err
 }
 
@@ -519,26 +521,19 @@ func (q *Queries) ProposalPrune(ctx context.Context, arg ProposalPruneParams) (i
 }
 
 const proposalSupersede = `-- name: ProposalSupersede :execrows
-UPDATE library_proposal SET decided_at = $1::timestamptz, decision = 'superseded', decided_by = $2::text
-WHERE host_id = $3 AND kind = $4 AND name = $5 AND decided_at IS NULL
+DELETE FROM library_proposal WHERE host_id = $1 AND kind = $2 AND name = $3 AND decided_at IS NULL
 `
 
 type ProposalSupersedeParams struct {
-	Now       time.Time
-	DecidedBy string
-	HostID    int64
-	Kind      string
-	Name      string
+	HostID int64
+	Kind   string
+	Name   string
 }
 
+// ProposalSupersede makes way for a newer proposal of the same host: the pending one goes with its text, or a host could
+// fill the disk with what it would have liked for a moment. The audit trail has that it was.
 func (q *Queries) ProposalSupersede(ctx context.Context, arg ProposalSupersedeParams) (int64, error) {
-	result, err := q.db.Exec(ctx, proposalSupersede,
-		arg.Now,
-		arg.DecidedBy,
-		arg.HostID,
-		arg.Kind,
-		arg.Name,
-	)
+	result, err := q.db.Exec(ctx, proposalSupersede, arg.HostID, arg.Kind, arg.Name)
 	if err != nil {
 		return 0, err
 	}

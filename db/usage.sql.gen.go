@@ -11,6 +11,23 @@ import (
 	"time"
 )
 
+const usageEntriesCount = `-- name: UsageEntriesCount :one
+SELECT coalesce(sum(entries), 0)::bigint FROM usage_ingest WHERE host_id = $1::bigint AND at >= $2::timestamptz
+`
+
+type UsageEntriesCountParams struct {
+	HostID int64
+	Since  time.Time
+}
+
+// UsageEntriesCount is how many entries a host has reported since a moment.
+func (q *Queries) UsageEntriesCount(ctx context.Context, arg UsageEntriesCountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, usageEntriesCount, arg.HostID, arg.Since)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const usageEntriesOf = `-- name: UsageEntriesOf :many
 SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry WHERE ingest_id = $1 ORDER BY id
 `
@@ -171,25 +188,6 @@ func (q *Queries) UsageIngestInsert(ctx context.Context, arg UsageIngestInsertPa
 	var id int64
 	err := row.Scan(&id)
 	return id, err
-}
-
-const usageLock = `-- name: UsageLock :execrows
-SELECT 1 FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
-`
-
-type UsageLockParams struct {
-	HostID    int64
-	KeySHA256 []byte
-}
-
-// UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries. 0 rows: the host or
-// this key is gone.
-func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) (int64, error) {
-	result, err := q.db.Exec(ctx, usageLock, arg.HostID, arg.KeySHA256)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const usagePrune = `-- name: UsagePrune :execrows

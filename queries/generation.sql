@@ -17,11 +17,12 @@ VALUES (@id, @account_id, @number, @lineage, @digest, @body_sealed, @chatgpt_acc
 	@access_issued_at, @access_expires_at, @last_refresh, @last_refresh_at, @source, @source_host_id, @now::timestamptz);
 
 -- name: GenerationPrune :execrows
--- GenerationPrune deletes generations that are neither among the newest @keep of their account nor younger than
--- @keep_after. The canonical one always stays.
+-- GenerationPrune deletes generations that are not among the newest @keep of their account and are either older than
+-- @keep_after or not among the newest @most. The canonical one always stays.
 DELETE FROM generation WHERE id IN (
 	SELECT g.id FROM generation g JOIN account a ON a.id = g.account_id
-	WHERE g.created_at < @keep_after::timestamptz AND g.number <> a.generation
-		AND g.number <= (SELECT max(n.number) FROM generation n WHERE n.account_id = g.account_id) - @keep::bigint
+		JOIN LATERAL (SELECT max(n.number) AS number FROM generation n WHERE n.account_id = g.account_id) newest ON true
+	WHERE g.number <> a.generation AND g.number <= newest.number - @keep::bigint
+		AND (g.created_at < @keep_after::timestamptz OR g.number <= newest.number - @most::bigint)
 	LIMIT @max
 );

@@ -7,11 +7,12 @@ RETURNING *;
 -- name: HostRekey :one
 -- HostRekey replaces the API key of a registered host: the old one is dead when this commits. The new key binds to the
 -- first address it is used from, as every key does.
--- A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry, and cleared when it has
--- passed: the new key would be dead from birth. A pruned host is one again.
+-- A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry; else one that has passed is
+-- cleared, and one to come is moved on to @lives_until: the new key must outlive its install token. A pruned host is one
+-- again.
 UPDATE host SET key_sha256 = @key_sha256, key_prefix = @key_prefix, secure = @secure, vip = @vip,
 	insecure_until = greatest(insecure_until, @insecure_until),
-	expires_at = CASE WHEN @set_expiry::boolean THEN @expires_at WHEN expires_at > @now::timestamptz THEN expires_at END,
+	expires_at = CASE WHEN @set_expiry::boolean THEN @expires_at WHEN expires_at > @now::timestamptz THEN greatest(expires_at, @lives_until::timestamptz) END,
 	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz
 WHERE fqdn = @fqdn
 RETURNING *;
@@ -39,7 +40,7 @@ SELECT count(*) FROM host WHERE deleted_at IS NULL;
 
 -- name: HostBindIP :one
 -- HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
--- (then the pin stays), when it may move, or when forced. Two first contacts racing cannot both win: the second waits
+-- (then the pin stays), or when it may move. Two first contacts racing cannot both win: the second waits
 -- for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
 -- networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 WITH before AS (
@@ -53,7 +54,7 @@ UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE @ip::
 FROM before
 WHERE host.id = before.id
 	AND (cardinality(host.allow_from) = 0 OR @ip::inet <<= ANY (host.allow_from))
-	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0 OR @force::boolean)
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0)
 RETURNING sqlc.embed(host), before.bound_ip AS previous_ip, before.here::boolean AS here;
 
 -- name: HostTouch :exec
@@ -63,29 +64,31 @@ UPDATE host SET last_seen_at = @now::timestamptz,
 WHERE id = @id;
 
 -- name: HostCall :one
--- HostCall records a POST /auth and decides an insecure host's window in the same statement: open, it is moved on
--- (never shortened); closed, the host may still come in during the grace. No row: neither, or the key is gone.
+-- HostCall records a call for the credential and decides an insecure host's window in the same statement: open, it is
+-- moved on (never shortened); closed, the host may still come in during the grace. No row: neither, or the host or its key
+-- is gone, or switched off.
 UPDATE host SET
 	client_version = @client_version::text, wrapper_version = @wrapper_version::text,
 	api_calls = api_calls + 1, updated_at = @now::timestamptz, last_seen_at = @now::timestamptz,
 	insecure_until = CASE
 		WHEN secure OR insecure_until IS NULL OR insecure_until < @now::timestamptz THEN insecure_until
 		ELSE greatest(insecure_until, @window_end::timestamptz) END
-WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL
+WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL AND status = 'active'
 	AND (secure OR insecure_until >= @now::timestamptz OR grace_until >= @now::timestamptz)
 RETURNING *;
 
--- name: HostHold :execrows
--- HostHold keeps the host and its API key as they are until the transaction ends. 0 rows: the host or this key is gone.
-SELECT 1 FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR KEY SHARE;
-
--- name: HostMayStore :one
--- HostMayStore is HostHold for a host that wants to store. No row: the host or this key is gone.
-SELECT may_store FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR KEY SHARE;
+-- name: HostHold :one
+-- HostHold keeps the host, its API key, its status and its rights as they are until the transaction ends: who changes them
+-- waits, and what was decided by the old ones is done by then. No row: the host or this key is gone.
+SELECT status, may_store FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 -- name: HostSynced :execrows
 -- HostSynced records which generation the host is known to have. 0 rows: the host or this key is gone.
 UPDATE host SET last_refresh = @last_refresh::text, auth_digest = @auth_digest WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL;
+
+-- name: HostLock :one
+-- HostLock keeps a host as it is until the transaction ends. No row: the host or this key is gone.
+SELECT * FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR UPDATE;
 
 -- name: HostDelete :one
 -- HostDelete removes a host with everything that belongs to it; audit entries stay.
@@ -112,8 +115,11 @@ WHERE id = @id AND deleted_at IS NULL AND NOT secure
 RETURNING *;
 
 -- name: HostCloseWindow :one
--- HostCloseWindow closes an insecure host's window; until the grace ends it may still bring what it has.
-UPDATE host SET insecure_until = NULL, grace_until = @grace_until::timestamptz, updated_at = @now::timestamptz
+-- HostCloseWindow closes an insecure host's window, if it is open; until the grace ends it may still bring what it has.
+-- One that is closed already is no reason for another grace.
+UPDATE host SET insecure_until = NULL,
+	grace_until = CASE WHEN insecure_until >= @now::timestamptz THEN @grace_until::timestamptz ELSE grace_until END,
+	updated_at = @now::timestamptz
 WHERE id = @id AND deleted_at IS NULL AND NOT secure
 RETURNING *;
 

@@ -1,7 +1,3 @@
--- name: HostUserLock :execrows
--- HostUserLock lets one report of a host at a time count its users. 0 rows: the host or this key is gone.
-SELECT 1 FROM host WHERE id = @host_id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR NO KEY UPDATE;
-
 -- name: HostUserSee :one
 -- HostUserSee records that a system user ran cdx. No row: the host has @max_users already and this would be one more.
 -- is_new looks at the table as it was before this statement.
@@ -15,3 +11,7 @@ RETURNING (NOT EXISTS (SELECT FROM host_user k WHERE k.host_id = u.host_id AND k
 -- name: HostUserList :many
 -- HostUserList lists a host's users by the bytes of their names, whatever the database's locale.
 SELECT * FROM host_user WHERE host_id = @host_id ORDER BY username COLLATE "C";
+
+-- name: HostUserClear :exec
+-- HostUserClear forgets the users of a host: it is another machine now.
+DELETE FROM host_user WHERE host_id = @host_id;

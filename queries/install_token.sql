@@ -8,8 +8,10 @@ VALUES (@id, @host_id, @token_sha256, @token_prefix, @key_sealed::text, now() + 
 RETURNING expires_at;
 
 -- name: InstallTokenState :one
--- InstallTokenState looks without touching: the database's clock decides whether the token is still good.
-SELECT t.*, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now())::boolean AS ready
+-- InstallTokenState looks without touching: the database's clock decides whether the token is still good. One of a host
+-- that was pruned or has expired is not: its key is dead.
+SELECT t.*, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now()
+	AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now()))::boolean AS ready
 FROM install_token t JOIN host h ON h.id = t.host_id
 WHERE t.token_sha256 = @token_sha256;
 
@@ -17,9 +19,10 @@ WHERE t.token_sha256 = @token_sha256;
 -- InstallTokenClaim spends a token: one winner, however many try. The sealed key leaves with the winner's answer and
 -- is gone from the table in the same statement. No row: used, replaced, expired or unknown.
 WITH claimed AS (
-	SELECT t.id, t.key_sealed FROM install_token t
+	SELECT t.id, t.key_sealed FROM install_token t JOIN host h ON h.id = t.host_id
 	WHERE t.token_sha256 = @token_sha256 AND t.key_sealed IS NOT NULL AND t.expires_at > now()
-	FOR UPDATE
+		AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now())
+	FOR UPDATE OF t
 )
 UPDATE install_token SET used_at = now(), used_from = @used_from, key_sealed = NULL
 FROM claimed

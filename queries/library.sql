@@ -55,11 +55,13 @@ DELETE FROM library_version WHERE (file_id, number) IN (
 SELECT 1 FROM host WHERE id = @host_id FOR NO KEY UPDATE;
 
 -- name: ProposalSupersede :execrows
-UPDATE library_proposal SET decided_at = @now::timestamptz, decision = 'superseded', decided_by = @decided_by::text
-WHERE host_id = @host_id AND kind = @kind AND name = @name AND decided_at IS NULL;
+-- ProposalSupersede makes way for a newer proposal of the same host: the pending one goes with its text, or a host could
+-- fill the disk with what it would have liked for a moment. The audit trail has that it was.
+DELETE FROM library_proposal WHERE host_id = @host_id AND kind = @kind AND name = @name AND decided_at IS NULL;
 
 -- name: ProposalPending :one
-SELECT id, sha256 FROM library_proposal WHERE host_id = @host_id AND kind = @kind AND name = @name AND decided_at IS NULL;
+SELECT sha256, description, argument_hint FROM library_proposal
+WHERE host_id = @host_id AND kind = @kind AND name = @name AND decided_at IS NULL;
 
 -- name: ProposalCount :one
 SELECT count(*) FROM library_proposal WHERE host_id = @host_id AND decided_at IS NULL;

@@ -1,8 +1,3 @@
--- name: UsageLock :execrows
--- UsageLock lets one report of a host at a time be recorded, so that a retry finds what it retries. 0 rows: the host or
--- this key is gone.
-SELECT 1 FROM host WHERE id = @host_id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR NO KEY UPDATE;
-
 -- name: UsageIngestByKey :one
 SELECT * FROM usage_ingest WHERE host_id = @host_id::bigint AND idempotency_key = @idempotency_key::text;
 
@@ -17,6 +12,10 @@ VALUES (@ingest_id, @host_id, @at, @line, @total, @input, @output, @cached, @rea
 
 -- name: UsageEntriesOf :many
 SELECT * FROM usage_entry WHERE ingest_id = @ingest_id ORDER BY id;
+
+-- name: UsageEntriesCount :one
+-- UsageEntriesCount is how many entries a host has reported since a moment.
+SELECT coalesce(sum(entries), 0)::bigint FROM usage_ingest WHERE host_id = @host_id::bigint AND at >= @since::timestamptz;
 
 -- name: UsageEntriesSince :many
 -- UsageEntriesSince is what a host has reported of late: a report without an idempotency key may be its retry.

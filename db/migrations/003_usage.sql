@@ -17,6 +17,7 @@ CREATE TABLE usage_ingest (
 	UNIQUE (host_id, idempotency_key)
 );
 CREATE INDEX usage_ingest_at ON usage_ingest (at DESC, id DESC);
+CREATE INDEX usage_ingest_host ON usage_ingest (host_id, at);
 COMMENT ON TABLE usage_ingest IS 'One report of a host: the envelope of its entries, with their sums.';
 COMMENT ON COLUMN usage_ingest.idempotency_key IS 'As the host sent it: a second report under the same key is the first one again.';
 COMMENT ON COLUMN usage_ingest.body_sha256 IS 'Of the entries as recorded: another report under a used key is told from a retry by it.';

@@ -42,7 +42,7 @@ CREATE TABLE library_proposal (
 	host_id bigint NOT NULL REFERENCES host ON DELETE CASCADE,
 	created_at timestamptz NOT NULL,
 	decided_at timestamptz,
-	decision text CHECK (decision IN ('accepted', 'discarded', 'superseded')),
+	decision text CHECK (decision IN ('accepted', 'discarded')),
 	decided_by text CHECK (octet_length(decided_by) <= 256),
 	CHECK ((decided_at IS NULL) = (decision IS NULL))
 );

@@ -29,14 +29,15 @@ type SyncUsage struct {
 
 // SyncResponse is the data of an answer to POST /sync.
 type SyncResponse struct {
-	Credential SyncCredential `json:"credential"`
-	Usage      any            `json:"usage,omitempty"` // as POST /usage answers; absent: nothing was reported
-	Users      []HostUser     `json:"users"`           // everybody who ran cdx on this host
-	Host       Block          `json:"host"`            // Host
-	Versions   Block          `json:"versions"`        // Versions
-	Policy     Block          `json:"policy"`          // SyncPolicy
-	Quota      Block          `json:"quota"`           // ChatGPTUsage, or null: the gateway does not know
-	Library    Block          `json:"library"`         // SlashList without texts
+	Credential SyncCredential      `json:"credential"`
+	Usage      any                 `json:"usage,omitempty"`  // as POST /usage answers; absent: nothing was reported
+	Users      []HostUser          `json:"users"`            // everybody who ran cdx on this host
+	Errors     map[string][]string `json:"errors,omitempty"` // field → texts: parts that were not recorded; the rest is as it should be
+	Host       Block               `json:"host"`             // Host
+	Versions   Block               `json:"versions"`         // Versions
+	Policy     Block               `json:"policy"`           // SyncPolicy
+	Quota      Block               `json:"quota"`            // ChatGPTUsage, or null: the gateway does not know
+	Library    Block               `json:"library"`          // SlashList without texts
 }
 
 // Names of the blocks, as in SyncRequest.ETags.

@@ -61,6 +61,7 @@ const (
 	ActionHostPruned       = "host.pruned"
 	ActionHostPurged       = "host.purged"
 	ActionHostUser         = "host.user"
+	ActionRefused          = "auth.refused"
 	ActionRunnerBypass     = "auth.runner_ip_bypass"
 	ActionTokenUsage       = "token.usage"
 	ActionSlashStore       = "slash.store"

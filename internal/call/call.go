@@ -123,10 +123,17 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 	if err := r.readBody(w); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	ctx, cancel := Bound(r.Context())
 	defer cancel()
 	r.Request = r.WithContext(ctx)
 	return serve(w, r)
+}
+
+// Bound is the context of all that a call does once its request is read. It has a deadline, and it does not end when the
+// caller hangs up: a query that is cancelled costs its connection, so that callers who come and go could take all there
+// are, uncounted; and an act of several steps must not stop where its caller likes.
+func Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 }
 
 // readBody reads the whole body and checks its syntax, whoever sends it: old clients and the recorded contract see 400

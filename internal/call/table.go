@@ -84,7 +84,8 @@ func (t *Table) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	if route == nil {
 		return false
 	}
-	t.serve(w, r, path, param, route.rules, route.function(r.Method))
+	serve, rules := route.function(r.Method)
+	t.serve(w, r, path, param, rules, serve)
 	return true
 }
 
@@ -97,13 +98,18 @@ func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string
 	})
 }
 
-// function is what answers a method. HEAD is GET, of which net/http drops the body; OPTIONS tells the methods.
-func (r *route) function(method string) Func {
+// function is what answers a method, and what it is spared. HEAD is GET, of which net/http drops the body; OPTIONS tells
+// the methods. A method that the path does not have is spared nothing: what bounds the route does not bound it.
+func (r *route) function(method string) (Func, Rules) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	if serve := r.methods[method]; serve != nil {
-		return serve
+		return serve, r.rules
+	}
+	rules := r.rules
+	if rules == Uncounted {
+		rules = Ordinary
 	}
 	return func(w http.ResponseWriter, request *Request) (any, error) {
 		w.Header().Set("Allow", r.allow())
@@ -112,7 +118,7 @@ func (r *route) function(method string) Func {
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil, nil
-	}
+	}, rules
 }
 
 func (r *route) allow() string {

@@ -137,18 +137,19 @@ func (s *Service) Reveal(ctx context.Context, accountID int64, by audit.Actor) (
 	return body, nil
 }
 
-// Limits of what is kept: the newest generations, and everything that is not old.
+// Limits of what is kept: the newest generations, and of the others what is neither old nor one of too many.
 const (
 	keepGenerations = 20
+	mostGenerations = 500 // however young: each may be as large as a body
 	keepFor         = 90 * 24 * time.Hour
 	pruneBatch      = 500
 )
 
-// Prune deletes old generations: at least the newest 20 of an account and everything younger than 90 days are kept.
-// One pass.
+// Prune deletes old generations: of each account the newest 20 are kept, and up to 500 that are younger than 90 days. One
+// pass.
 func (s *Service) Prune(ctx context.Context) (changed int, err error) {
 	deleted, err := s.store.GenerationPrune(ctx, db.GenerationPruneParams{
-		KeepAfter: s.now().Add(-keepFor), Keep: keepGenerations, Max: pruneBatch,
+		KeepAfter: s.now().Add(-keepFor), Keep: keepGenerations, Most: mostGenerations, Max: pruneBatch,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("pruning generations: %w", err)

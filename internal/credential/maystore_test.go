@@ -1,11 +1,13 @@
 package credential_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 // A host without the right to store changes nothing that others see, and loses nothing of its own: it is told that
@@ -48,5 +50,34 @@ func TestHostsThatMayNotStore(t *testing.T) {
 	s.exec(t, "UPDATE host SET may_store = true WHERE fqdn = 'quiet.example'")
 	if got := s.put(t, quiet, login(2*time.Hour), credential.Digest{}); got.Verdict != credential.Updated {
 		t.Errorf("with the right: got %+v", got)
+	}
+}
+
+// A host that was switched off, or lost its key, since it was let in gets nothing and changes nothing any more.
+func TestHostsThatWereLetInOnce(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	host := s.host(t, "a.example")
+	s.put(t, host, login(0), credential.Digest{})
+	fleets := fleet.New(s.store, s.ring, fleet.Config{})
+	for change, want := range map[string]error{
+		"status = 'disabled'":                          fleet.ErrHostDisabled,
+		"status = 'active', key_sha256 = sha256('x')":  fleet.ErrKeyInvalid,
+		"deleted_at = now(), deleted_why = 'inactive'": fleet.ErrKeyInvalid,
+	} {
+		s.exec(t, "UPDATE host SET status = 'active', key_sha256 = $1, deleted_at = NULL, deleted_why = NULL", host.KeySHA256)
+		s.exec(t, "UPDATE host SET "+change)
+		v := credential.Visit{Host: host, From: home}
+		_, retrieved := s.Retrieve(t.Context(), v, credential.Held{LastRefresh: "2000-01-01T00:00:00Z"})
+		_, stored := s.Store(t.Context(), v, s.document(t, login(time.Hour)), credential.Digest{})
+		_, contact := fleets.RecordContact(t.Context(), host, home, fleet.Contact{})
+		for act, err := range map[string]error{"retrieving": retrieved, "storing": stored, "a contact": contact} {
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %s: got %v, want %v", change, act, err, want)
+			}
+		}
+	}
+	if n := value[int](t, s, "SELECT count(*)::int FROM generation"); n != 1 {
+		t.Errorf("got %d generations, want 1", n)
 	}
 }

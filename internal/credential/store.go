@@ -37,10 +37,13 @@ func (v Visit) actor() audit.Actor {
 // in the database before this returns.
 //
 // Errors: ErrUnreadable; fleet.ErrWindowClosed in the grace, when the answer would be another than valid or
-// upload_required; fleet.ErrKeyInvalid when the host or its key is gone since it was let in.
+// upload_required; fleet.ErrKeyInvalid, fleet.ErrHostDisabled when the host is not what it was when it was let in.
 func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, error) {
 	outcome, denied := &Outcome{}, false
 	err := s.store.WithTx(ctx, func(q *db.Queries) error {
+		if _, err := fleet.Hold(ctx, q, v.Host); err != nil {
+			return err
+		}
 		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
 			return err
@@ -86,16 +89,17 @@ func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, e
 // canonical digest that the host last saw. What a host that may not store would change is left alone, and the host is told
 // that nothing changed, so that it keeps its file.
 //
-// Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid when the host or its key is
-// gone since it was let in. On any error the canonical credential is unchanged.
+// Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid, fleet.ErrHostDisabled when
+// the host is not what it was when it was let in. On any error the canonical credential is unchanged.
 func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Digest) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
-		mayStore, err := q.HostMayStore(ctx, db.HostMayStoreParams{ID: v.Host.ID, KeySHA256: v.Host.KeySHA256})
-		switch {
-		case db.IsNoRows(err):
-			return fleet.ErrKeyInvalid
-		case err != nil:
-			return fmt.Errorf("looking up %s: %w", v.Host.FQDN, err)
+		mayStore, err := fleet.Hold(ctx, q, v.Host)
+		if err != nil {
+			return err
+		}
+		if v.Grace {
+			// The hint says that the host has just been told the canonical time, which it may have written on any file.
+			hint = Digest{}
 		}
 		row, current, err := currentOf(ctx, q, v.Host.AccountID)
 		if err != nil {
@@ -127,6 +131,11 @@ func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Dig
 			if row, outcome.Current, err = s.advance(ctx, q, v.Host.AccountID, next); err != nil {
 				return err
 			}
+		}
+		if outcome.Verdict == Outdated && v.Grace { // it does not have the current one, and is not given it
+			return audit.Record(ctx, q, audit.Entry{
+				At: s.now(), Action: audit.ActionStore, HostID: v.Host.ID, Actor: v.actor(), Details: storeDetails(outcome, upload),
+			})
 		}
 		if err := synced(ctx, q, v.Host, outcome.Current); err != nil {
 			return err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
-	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
@@ -23,7 +22,7 @@ var errInstallation = errs.New(errs.Forbidden, "installation_mismatch", "Install
 
 // auth serves POST /auth: tells a host what to do with its auth.json, hands out the canonical one, takes newer ones.
 func (s *Surface) auth(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +113,8 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 		},
 	}
 	if outcome.Current.Number > 0 {
-		if !outcome.Quarantined { // old clients write it into their own file, which is to stay as it is
+		// Old clients write it into the file they have, which must not pass for what it is not.
+		if withheld := outcome.Verdict.CarriesAuth() && outcome.Body == nil; !outcome.Quarantined && !withheld {
 			answer.CanonicalLastRefresh = &outcome.Current.LastRefresh
 		}
 		answer.CanonicalDigest = new(outcome.Current.Digest.String())
@@ -124,14 +124,13 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 
 // leave serves DELETE /auth: a host removes itself. With ?force it may do so from an address its key is not bound to.
 func (s *Surface) leave(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{Force: forced(r.URL.Query())})
+	host, err := s.identify(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
-	by := audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: address(r.From)}
-	fqdn, err := s.cfg.Fleet.Delete(r.Context(), host.ID, by, audit.ActionHostDelete)
+	fqdn, err := s.cfg.Fleet.Leave(r.Context(), host, r.From, fleet.LeaveOptions{Force: forced(r.URL.Query())})
 	if err != nil {
-		return nil, err
+		return nil, s.refused(r.Request, host, r.From, err)
 	}
 	return api.Deleted{Deleted: fqdn}, nil
 }

@@ -3,8 +3,10 @@ package hostapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,11 +87,47 @@ func (s *Surface) find(r *http.Request) (found, error) {
 	return found{host: host}, err
 }
 
-// authenticate decides whose call r is, unless that was decided before. An address that failed too often is refused
-// whatever key it comes with, or guessing would go on.
-func (s *Surface) authenticate(r *http.Request, from netip.Addr, opts fleet.AdmitOptions) (*db.Host, error) {
+// authenticate decides whose call r is and whether that host may come from here, unless that was decided before.
+func (s *Surface) authenticate(r *http.Request, from netip.Addr) (*db.Host, error) {
 	if already, ok := r.Context().Value(hostKey{}).(admitted); ok {
-		return already.host, nil // from its own address, so there is nothing to force
+		return already.host, nil
+	}
+	host, err := s.identify(r, from)
+	if err != nil {
+		return nil, err
+	}
+	entered, err := s.cfg.Fleet.Admit(r.Context(), host, from)
+	return entered, s.refused(r, host, from, err)
+}
+
+// refusalWindow is for how long a key's refusals at one address are one entry of the audit trail.
+const refusalWindow = 10 * time.Minute
+
+// refused leaves a trace of a good key that was not good enough: it may be stolen. It returns err, with the host's name for
+// the log.
+func (s *Surface) refused(r *http.Request, host *db.Host, from netip.Addr, err error) error {
+	refusal := errs.Of(err)
+	if refusal == nil || refusal.Kind != errs.Forbidden {
+		return err
+	}
+	subject := strconv.FormatInt(host.ID, 10) + " " + ratelimit.Subject(from)
+	first, countErr := s.cfg.Limits.First(r.Context(), "refused", subject, refusalWindow)
+	if countErr != nil {
+		return countErr
+	}
+	if first {
+		if err := s.cfg.Fleet.RecordRefusal(r.Context(), host, from, refusal.Code); err != nil {
+			return err
+		}
+	}
+	return refusal.WithCause(fmt.Errorf("the key %s… of %s", host.KeyPrefix, host.FQDN))
+}
+
+// identify finds out whose key r shows. An address that failed too often is refused whatever key it comes with, or
+// guessing would go on.
+func (s *Surface) identify(r *http.Request, from netip.Addr) (*db.Host, error) {
+	if already, ok := r.Context().Value(hostKey{}).(admitted); ok {
+		return already.host, nil
 	}
 	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AuthFail, from); err != nil {
 		return nil, err
@@ -104,23 +142,25 @@ func (s *Surface) authenticate(r *http.Request, from netip.Addr, opts fleet.Admi
 	if f.host == nil {
 		return nil, s.cfg.Limits.Failure(r.Context(), ratelimit.AuthFail, from, errs.Of(f.err))
 	}
-	return s.cfg.Fleet.Admit(r.Context(), f.host, from, opts)
+	return f.host, nil
 }
 
 // Guard lets hosts through to handlers that are not ours, with the checks that calls of ours pass: kill switch, limits,
 // key, address, window. It returns the host and the name of its account.
 func (s *Surface) Guard(r *http.Request, from netip.Addr) (host *db.Host, account string, err error) {
-	guarded := &call.Request{Request: r, From: from}
+	ctx, cancel := call.Bound(r.Context())
+	defer cancel()
+	guarded := &call.Request{Request: r.WithContext(ctx), From: from}
 	if err := s.gate(guarded, call.Ordinary); err != nil {
 		return nil, "", err
 	}
-	if host, err = s.authenticate(guarded.Request, from, fleet.AdmitOptions{}); err != nil {
+	if host, err = s.authenticate(guarded.Request, from); err != nil {
 		return nil, "", err
 	}
 	if !s.cfg.Fleet.WindowOpen(host) {
 		return nil, "", fleet.ErrWindowClosed
 	}
-	account, err = s.cfg.Fleet.AccountName(r.Context(), host)
+	account, err = s.cfg.Fleet.AccountName(ctx, host)
 	return host, account, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
@@ -333,7 +334,7 @@ func TestGuessingKeys(t *testing.T) {
 	for _, r := range blocked {
 		refusedBy(t, g, g.Do(t, r), ratelimit.AuthFail, gatewaytest.DefaultFrom, 30*time.Minute)
 	}
-	if hits := g.Int(t, "SELECT hits FROM rate_limit WHERE bucket = 'global'"); hits != 3+20+2 {
+	if hits := g.Int(t, "SELECT hits FROM rate_limit WHERE bucket = 'global' AND subject = $1", gatewaytest.DefaultFrom); hits != 3+20+2 {
 		t.Errorf("got %d hits of strangers, want %d: a guess is a stranger's request too", hits, 3+20+2)
 	}
 	if n := g.Int(t, `SELECT count(*) FROM audit_entry WHERE action = 'security.rate_limit' AND host(ip) = $1 AND details->>'bucket' = 'auth-fail'
@@ -807,4 +808,101 @@ func TestStolenKeyCountsAgainstTheThief(t *testing.T) {
 	if a := g.Retrieve(t, key, noDigest, "2025-11-21T00:00:00Z"); a.Status != 200 {
 		t.Errorf("the host got %d %s", a.Status, a.Body)
 	}
+}
+
+// A good key in the wrong place may be a stolen one. It leaves a trace, but only one in a while.
+func TestRefusedKeysLeaveATrace(t *testing.T) {
+	t.Parallel()
+	g, host := begin(t, nil)
+	key := host.Key.Reveal()
+	g.Retrieve(t, key, noDigest, "2025-11-21T00:00:00Z")
+	from := func(addr string) gatewaytest.Request {
+		return gatewaytest.Request{Path: "/usage", Key: key, From: addr, Body: `{"total":1}`}
+	}
+	for range 5 {
+		g.Do(t, from("203.0.113.66")).Refused(t, 403, "ip_mismatch", "API key not allowed from this IP")
+		g.Do(t, from("203.0.113.67")).Refused(t, 403, "ip_mismatch", "API key not allowed from this IP")
+		forced := gatewaytest.Request{Method: "DELETE", Path: "/auth?force", Key: key, From: gatewaytest.Nowhere}
+		g.Do(t, forced).Refused(t, 403, "ip_mismatch", "API key not allowed from this IP")
+	}
+	g.Exec(t, "UPDATE host SET status = 'disabled'")
+	g.Do(t, from(gatewaytest.DefaultFrom)).Refused(t, 403, "host_disabled", "Host is disabled")
+	for query, want := range map[string]int64{
+		"SELECT count(*) FROM audit_entry WHERE action = 'auth.refused'":                                                                     4,
+		"SELECT count(*) FROM audit_entry WHERE action = 'auth.refused' AND host(ip) = '203.0.113.66' AND details->>'code' = 'ip_mismatch'":  1,
+		"SELECT count(*) FROM audit_entry WHERE action = 'auth.refused' AND details->>'code' = 'host_disabled' AND actor = 'build7.example'": 1,
+	} {
+		if got := g.Int(t, query); got != want {
+			t.Errorf("%s: got %d, want %d", query, got, want)
+		}
+	}
+	if logs := g.Logs.String(); !strings.Contains(logs, "the key "+key[:8]+"… of build7.example") || strings.Contains(logs, key) {
+		t.Error("the log does not name the host, or has its key")
+	}
+	g.Exec(t, "UPDATE rate_limit SET reset_at = now() WHERE bucket = 'refused'")
+	g.Do(t, from(gatewaytest.DefaultFrom))
+	if n := g.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'auth.refused'"); n != 5 {
+		t.Errorf("got %d entries, want one more after a while", n)
+	}
+}
+
+// What an insecure host may not have, it may not give either: its text would run on every machine.
+func TestInsecureHostsPushInTheirWindowOnly(t *testing.T) {
+	t.Parallel()
+	g, host := begin(t, nil)
+	push := gatewaytest.Request{Path: "/slash-commands/store", Key: host.Key.Reveal(), Body: `{"filename":"x.md","prompt":"x"}`}
+	g.Exec(t, "UPDATE host SET secure = false, insecure_until = now() + interval '1 minute'")
+	if a := g.Do(t, push); a.Status != 200 {
+		t.Errorf("inside: got %d %s", a.Status, a.Body)
+	}
+	g.Exec(t, "UPDATE host SET insecure_until = now() - interval '1 second', grace_until = now() + interval '1 hour'")
+	g.Do(t, push).Refused(t, 403, "insecure_api_disabled", "Insecure host API access disabled")
+	if a := g.Do(t, gatewaytest.Request{Path: "/slash-commands", Key: host.Key.Reveal()}); a.Status != 200 {
+		t.Errorf("listing outside: got %d %s", a.Status, a.Body)
+	}
+}
+
+// In the grace a host is told nothing by which an old login of its own could pass for a new one: not even the time of the
+// canonical one, which deployed clients write into the file they have.
+func TestGraceDoesNotRejuvenate(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	g.Upload(t, authtest.New(authtest.Options{LastRefresh: lastRefresh}))
+	e, err := g.Fleet.Register(t.Context(), fleet.Registration{FQDN: "build7.example", Insecure: true}, gatewaytest.Operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Fleet.CloseWindow(t.Context(), &e.Host, gatewaytest.Operator); err != nil {
+		t.Fatal(err)
+	}
+	key, old := e.Key.Reveal(), authtest.Options{LastRefresh: lastRefresh.AddDate(0, 0, -7), IssuedAt: lastRefresh.AddDate(0, 0, -7)}
+	var said struct {
+		Status               string
+		CanonicalLastRefresh *string `json:"canonical_last_refresh"`
+		CanonicalDigest      string  `json:"canonical_digest"`
+	}
+	g.Store(t, key, authtest.New(old), "").Decode(t, &said)
+	if said.Status != "outdated" || said.CanonicalLastRefresh != nil {
+		t.Errorf("got %+v, want no time to write on the file", said)
+	}
+	old.LastRefresh = lastRefresh // which the host may have known all along
+	g.Store(t, key, authtest.New(old), said.CanonicalDigest).Decode(t, &said)
+	if said.Status != "outdated" || g.Int(t, "SELECT max(number) FROM generation") != 1 {
+		t.Errorf("got %+v for the same login with a newer time", said)
+	}
+	if n := g.Int(t, "SELECT count(*) FROM host WHERE auth_digest IS NOT NULL"); n != 0 {
+		t.Error("the host is said to have what it was not given")
+	}
+}
+
+// A window that is closed already is no reason for an hour in which the host may store.
+func TestClosingTwiceGrantsNothing(t *testing.T) {
+	t.Parallel()
+	g, host := begin(t, authtest.New(authtest.Options{LastRefresh: lastRefresh}))
+	g.Exec(t, "UPDATE host SET secure = false, insecure_until = now() - interval '1 day'")
+	if _, err := g.Fleet.CloseWindow(t.Context(), &db.Host{ID: host.Host.ID}, gatewaytest.Operator); err != nil {
+		t.Fatal(err)
+	}
+	g.Store(t, host.Key.Reveal(), authtest.New(authtest.Options{LastRefresh: lastRefresh.Add(time.Hour)}), "").
+		Refused(t, 403, "insecure_api_disabled", "Insecure host API access disabled")
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -102,18 +104,39 @@ func (s *Surface) enrol(_ http.ResponseWriter, r *call.Request) (any, error) {
 	}, nil
 }
 
-// client serves a build of cdx. It is no secret, so it needs no key; the script knows which bytes to expect.
+// client serves a build of cdx, or, as <name>.sha256, the digest of it. Both are no secrets, so they need no key.
 func (s *Surface) client(w http.ResponseWriter, r *call.Request) (any, error) {
-	return nil, s.serveClient(w, r, r.Param)
+	name, wantsDigest := strings.CutSuffix(r.Param, ".sha256")
+	if !wantsDigest {
+		return nil, s.serveClient(w, r, name)
+	}
+	client, err := s.cfg.Clients.Named(name)
+	if err != nil {
+		return nil, s.noClient(err)
+	}
+	header := w.Header()
+	header["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	_, _ = io.WriteString(w, client.SHA256+"\n") // the client is gone: nobody to tell
+	return nil, nil
 }
 
-func (s *Surface) serveClient(w http.ResponseWriter, r *call.Request, name string) error {
-	file, client, err := s.cfg.Clients.Open(name)
+func (s *Surface) noClient(err error) error {
 	if errors.Is(err, release.ErrNoClient) {
 		return errNoClient.With("missing", s.cfg.Clients.Missing())
 	}
+	return err
+}
+
+// Bounds on sending a build: who reads slower than this only holds what others could use.
+const (
+	sendTimeout   = 30 * time.Second
+	minSendPerSec = 64 << 10 // bytes
+)
+
+func (s *Surface) serveClient(w http.ResponseWriter, r *call.Request, name string) error {
+	file, client, err := s.cfg.Clients.Open(name)
 	if err != nil {
-		return err
+		return s.noClient(err)
 	}
 	defer func() { _ = file.Close() }()
 	leave, err := s.cfg.Downloads.Enter(r.From, client.Size)
@@ -121,6 +144,12 @@ func (s *Surface) serveClient(w http.ResponseWriter, r *call.Request, name strin
 		return err
 	}
 	defer leave()
+	// A writer without deadlines, as in tests, is somebody else's to bound.
+	control := http.NewResponseController(w)
+	deadline := time.Now().Add(sendTimeout + time.Duration(client.Size/minSendPerSec)*time.Second)
+	if control.SetWriteDeadline(deadline) == nil {
+		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	}
 	header := w.Header()
 	header["Cache-Control"] = []string{"no-cache"}
 	header["Content-Type"] = []string{"application/octet-stream"}

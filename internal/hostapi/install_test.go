@@ -168,10 +168,13 @@ func TestClientDownload(t *testing.T) {
 	if a := get("cdx-linux-amd64", http.Header{"Range": {"bytes=1-3"}}); a.Status != http.StatusPartialContent || string(a.Body) != build[1:4] {
 		t.Errorf("got %d %q for a part", a.Status, a.Body)
 	}
+	if a := get("cdx-linux-amd64.sha256", nil); a.Status != 200 || string(a.Body) != hash+"\n" || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("got %d %q, %v for the digest", a.Status, a.Body, a.Header)
+	}
 	get("../../keyring", nil).Refused(t, 404, "route_not_found", "Route not found")
 	for _, name := range []string{
 		"..%2fkeyring", "cdx-..%2f..%2fkeyring",
-		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256", "cdx-..", "x",
+		"cdx-darwin-arm64", "cdx-plan9-mips", "cdx-", "linux-amd64", "cdx-linux-amd64%00", "cdx-Linux-amd64", "cdx-linux-amd64.sha256.sha256", "cdx-darwin-arm64.sha256", ".sha256", "cdx-..", "x",
 	} {
 		a := get(name, nil)
 		a.Refused(t, 404, "client_not_found", "This gateway has no cdx for that platform")

@@ -30,7 +30,7 @@ func installScript(p installScriptParams) []byte {
 	b.WriteString("# Installs cdx on this machine and enrols it. Works once. Contains no API key.\n")
 	b.WriteString("_cdx_installer() {\n\tset -eu\n")
 	// A name that the user happens to export would take its new value to every command we start.
-	b.WriteString("\tunset base fqdn token version available digest size os arch platform dir other shown tmp found failed first\n")
+	b.WriteString("\tunset base fqdn token version available digest size os arch platform dir other shown tmp found first\n")
 	assign(&b, "base", p.BaseURL)
 	assign(&b, "fqdn", p.FQDN)
 	assign(&b, "token", p.Token)

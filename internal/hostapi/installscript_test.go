@@ -4,6 +4,7 @@ package hostapi
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -48,6 +49,7 @@ type machine struct {
 	server *httptest.Server
 	script []byte
 	client []byte // what is served as cdx
+	digest string // what is served as its digest; "": its own
 	ran    string // names of forbidden commands that were run
 }
 
@@ -74,6 +76,9 @@ func newMachine(t *testing.T, client []byte, tools ...string) *machine {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /install/{token}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(m.script) })
 	mux.HandleFunc("GET /install/bin/cdx-"+platform, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(m.client) })
+	mux.HandleFunc("GET /install/bin/cdx-"+platform+".sha256", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, cmp.Or(m.digest, digestOf(m.client)))
+	})
 	m.server = httptest.NewServer(mux)
 	t.Cleanup(m.server.Close)
 	m.script = installScript(m.params(client))

@@ -25,7 +25,7 @@ var errPushOff = errs.New(errs.Forbidden, "prompt_push_off", "Admins keep the fl
 
 // slashList serves GET /slash-commands: retired ones too, so that hosts remove them.
 func (s *Surface) slashList(_ http.ResponseWriter, r *call.Request) (any, error) {
-	if _, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{}); err != nil {
+	if _, err := s.authenticate(r.Request, r.From); err != nil {
 		return nil, err
 	}
 	return s.commands(r.Context())
@@ -48,7 +48,7 @@ func (s *Surface) commands(ctx context.Context) (*api.SlashList, error) {
 
 // slashRetrieve serves POST /slash-commands/retrieve: the text of a command, unless the host has it.
 func (s *Surface) slashRetrieve(_ http.ResponseWriter, r *call.Request) (any, error) {
-	if _, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{}); err != nil {
+	if _, err := s.authenticate(r.Request, r.From); err != nil {
 		return nil, err
 	}
 	request := readSlashRequest(r.Body)
@@ -83,9 +83,13 @@ func (s *Surface) slashRetrieve(_ http.ResponseWriter, r *call.Request) (any, er
 // slashStore serves POST /slash-commands/store. Whatever a host pushes runs on all the others, so policy decides what
 // becomes of it.
 func (s *Surface) slashStore(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
+	}
+	// What an insecure host pushes may run on every other: outside its window it is not trusted with that either.
+	if !s.cfg.Fleet.WindowOpen(host) {
+		return nil, fleet.ErrWindowClosed
 	}
 	push := policyOf(r).HostPromptPush
 	if push == policy.PushOff {

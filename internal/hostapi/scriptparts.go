@@ -18,9 +18,8 @@ type shellClient struct {
 	SizeBytes int64
 }
 
-// shellTools defines fail and have, and finds out what this machine is: $platform.
+// shellTools defines fail, have and get, and finds out what this machine is: $platform.
 const shellTools = `	tmp=
-	failed=
 	trap '[ -z "$tmp" ] || rm -f "$tmp"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -31,6 +30,15 @@ const shellTools = `	tmp=
 		exit "$1"
 	}
 	have() { command -v "$1" >/dev/null 2>&1; }
+	get() { # URL FILE
+		if have curl; then
+			curl -fsSL -o "$2" "$1"
+		elif have wget; then
+			wget -q -O "$2" "$1"
+		else
+			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."
+		fi
+	}
 
 	os=$(uname -s)
 	case $os in
@@ -102,16 +110,9 @@ const shellPutClient = `	shown=$dir
 		tmp=$dir/.cdx-download.$$
 		rm -f "$tmp"
 		(set -C && : >"$tmp") || fail 73 "$shown cannot be written to, so nothing was installed" "$other"
-		if have curl; then
-			curl -fsSL -o "$tmp" "$base/install/bin/cdx-$platform" || failed=$?
-		elif have wget; then
-			wget -q -O "$tmp" "$base/install/bin/cdx-$platform" || failed=$?
-		else
-			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."
-		fi
-		[ -z "$failed" ] || fail 69 "cdx could not be downloaded from $base, so nothing was installed" "Try again; if it happens twice, tell your admin."
+		get "$base/install/bin/cdx-$platform" "$tmp" || fail 69 "cdx could not be downloaded from $base, so nothing was installed" "Try again; if it happens twice, tell your admin."
 		matches "$tmp" || fail 75 "the downloaded cdx does not match its digest, so it was thrown away" "Try again; if it happens twice, tell your admin."
-		say "✓ cdx $version downloaded, $size, digest checked"
+		say "✓ cdx $version downloaded${size:+, $size}, digest checked"
 		chmod 755 "$tmp"
 		"$tmp" version >/dev/null </dev/null || fail 73 "cdx does not start from $shown, so it was not installed" "$other"
 		mv -f "$tmp" "$dir/cdx" || fail 73 "$shown/cdx cannot be replaced, so nothing was installed" "$other"

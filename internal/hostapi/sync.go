@@ -22,24 +22,26 @@ const neverRefreshed = "2000-01-01T00:00:00Z"
 // sync serves POST /sync: all that cdx asks and tells at a start, in one call. Each part is what the call of its own
 // does; the usage is recorded first, so that nothing a host reports depends on the state of the login.
 func (s *Surface) sync(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
 	var request api.SyncRequest
-	if err := r.Decode(&request); err != nil {
-		return nil, err
-	}
+	decodeErr := r.Decode(&request)
 	if request.InstallationID != "" && request.InstallationID != s.cfg.InstallationID {
 		return nil, errInstallation
 	}
-	held, err := s.held(request.Credential)
-	if err != nil {
-		return nil, err
-	}
+	// Whether the host may call now comes before what is wrong with its call, as everywhere.
 	host, err = s.cfg.Fleet.RecordContact(r.Context(), host, r.From, fleet.Contact{
 		Command: api.CommandRetrieve, ClientVersion: request.ClientVersion, WrapperVersion: request.WrapperVersion,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if decodeErr != nil {
+		return nil, decodeErr
+	}
+	held, err := s.held(request.Credential)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +74,11 @@ func (s *Surface) held(said *api.SyncHeld) (credential.Held, error) {
 // the usage needs a key under which it can come again.
 func (s *Surface) take(r *call.Request, host *db.Host, request *api.SyncRequest, answer *api.SyncResponse) error {
 	users, err := s.cfg.Fleet.SeeUser(r.Context(), host, r.From, request.Username, request.Hostname)
+	if refusal := errs.Of(err); refusal != nil && refusal.Kind == errs.Invalid {
+		// A name that cannot be kept is no reason to keep the host from its login.
+		answer.Errors = refusal.Fields
+		users, err = s.cfg.Fleet.SeeUser(r.Context(), host, r.From, "", "")
+	}
 	if err != nil {
 		return err
 	}

@@ -8,13 +8,12 @@ import (
 // transitionParams is what one host's transition script is made of. All of it is restricted to characters that mean
 // nothing in JSON and, but for the key's use, is no secret.
 type transitionParams struct {
-	BaseURL        string                 // of the gateway, without a trailing slash
-	APIKey         string                 // the host's, which the caller has shown
-	FQDN           string                 // of the host
-	Secure         bool                   // it may keep a login on disk
-	InstallationID string                 // of the gateway
-	Version        string                 // of the builds
-	Clients        map[string]shellClient // platform (linux-amd64) → build
+	BaseURL        string // of the gateway, without a trailing slash
+	APIKey         string // the host's, which the caller has shown
+	FQDN           string // of the host
+	Secure         bool   // it may keep a login on disk
+	InstallationID string // of the gateway
+	Version        string // of the builds
 }
 
 // transitionScript renders what a host of the reference takes for a newer version of its wrapper and puts into the
@@ -22,7 +21,8 @@ type transitionParams struct {
 // its own place and starts it with the same arguments.
 //
 // Standard input and output belong to Codex, so it speaks on standard error only. Whatever fails leaves it where it is,
-// so that the next run tries again. A configuration that is there already is newer, and stays. The assignments at the
+// so that the next run tries again, which may be years after it was made: so it asks the gateway which digest the build
+// has now. A configuration that is there already is newer, and stays; so does a cdx, which looks after itself. The assignments at the
 // top have the names that the reference's wrapper gives them (contract/host-api.md 6.3).
 func transitionScript(p transitionParams) []byte {
 	secure := "0"
@@ -45,8 +45,8 @@ func transitionScript(p transitionParams) []byte {
 	b.WriteString(transitionPlace)
 	b.WriteString("\n\t(\n\tset -eu\n\tumask 022\n\tsay() { printf '%s\\n' \"$1\" >&2; }\n")
 	b.WriteString(shellTools)
-	b.WriteString(shellBuilds(p.Clients))
 	b.WriteString(transitionConfig)
+	b.WriteString(transitionDigest)
 	b.WriteString(shellPutClient)
 	b.WriteString(transitionTail)
 	return []byte(b.String())
@@ -92,13 +92,36 @@ const transitionConfig = `	config=${CDX_CONFIG_PATH:-}
 		[ "$CODEX_HOST_SECURE" = 0 ] || secure=true
 		(
 			umask 077
-			mkdir -p "${config%/*}" && rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s}\n' \
+			case $config in
+			*/*) mkdir -p "${config%/*}" || exit ;;
+			esac
+			rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s}\n' \
 				"$base" "$CODEX_SYNC_API_KEY_DEFAULT" "$CODEX_SYNC_FQDN_DEFAULT" "$CODEX_INSTALLATION_ID" "$secure" >"$config.$$" &&
 				mv -f "$config.$$" "$config"
 		) || fail 73 "the configuration $config cannot be written, so nothing was installed" "Make room or rights, then try again."
 		say "✓ the old wrapper's API key is now in $config (0600)"
 	fi
 
+`
+
+// transitionDigest ends the work if cdx is there already, under another name than this script's own, and otherwise finds
+// out which digest the build for this machine has.
+const transitionDigest = `	if [ -f "$dir/cdx" ] && [ -x "$dir/cdx" ] && [ ! "$dir/cdx" -ef "$self" ]; then
+		exit 0
+	fi
+	size=
+	mkdir -p "$dir" || fail 73 "the directory $dir cannot be made, so nothing was installed" "$other"
+	tmp=$dir/.cdx-digest.$$
+	rm -f "$tmp"
+	get "$base/install/bin/cdx-$platform.sha256" "$tmp" ||
+		fail 69 "$base cannot be reached, or has no cdx for $platform, so nothing was installed" "Try again; if it happens twice, tell your admin."
+	digest=
+	read -r digest <"$tmp" || :
+	rm -f "$tmp"
+	tmp=
+	case $digest in
+	"" | *[!0-9a-f]*) fail 75 "the digest of cdx that $base gave is none, so nothing was installed" "Try again; if it happens twice, tell your admin." ;;
+	esac
 `
 
 const transitionTail = `	)

@@ -44,7 +44,7 @@ func migrating(t *testing.T, client string, tools ...string) (m *machine, wrappe
 func (m *machine) transition() transitionParams {
 	p := m.params(m.client)
 	return transitionParams{
-		BaseURL: p.BaseURL, APIKey: oldKey, FQDN: p.FQDN, Secure: true, InstallationID: scriptToken, Version: p.Version, Clients: p.Clients,
+		BaseURL: p.BaseURL, APIKey: oldKey, FQDN: p.FQDN, Secure: true, InstallationID: scriptToken, Version: p.Version,
 	}
 }
 
@@ -77,7 +77,7 @@ line" -- --x`, "CODEX_SYNC_API_KEY_DEFAULT=exported", "base=exported", "dir=expo
 					t.Errorf("got status %d, stdout %q, stderr %q; want 42, %q", status, stdout, stderr, want)
 				}
 				want := "✓ the old wrapper's API key is now in " + m.configPath() + " (0600)\n" +
-					"✓ cdx 1.4.0 downloaded, 0.0 MB, digest checked\n✓ installed as ~/opt/cdx\n"
+					"✓ cdx 1.4.0 downloaded, digest checked\n✓ installed as ~/opt/cdx\n"
 				if stderr != want {
 					t.Errorf("got stderr\n%s\nwant\n%s", stderr, want)
 				}
@@ -109,6 +109,49 @@ func (m *machine) wantConfig(path string) {
 		if info, err := os.Stat(file); err != nil || info.Mode() != mode {
 			m.t.Errorf("%s: got %v, %v; want %v", file, info.Mode(), err, mode)
 		}
+	}
+}
+
+// The script is run when its user comes by, which may be after the gateway was upgraded.
+func TestTransitionAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	m.client = []byte(stubStarted + "# newer\n")
+	if stdout, stderr, status := m.start("sh", wrapper, "x"); status != 42 || stdout != "<x>input" {
+		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
+	}
+	m.wantInstalled(filepath.Dir(wrapper), m.client)
+}
+
+// A link from the one place to the other must not make the script start itself for ever.
+func TestTransitionThroughALink(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	elsewhere := filepath.Join(m.home, "opt", "cdx-wrapper")
+	if err := os.Rename(wrapper, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(m.localBin(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(m.localBin(), "cdx")); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, stderr, status := m.start("sh", elsewhere, "x"); status != 42 || stdout != "<x>input" {
+		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
+	}
+	m.wantInstalled(m.localBin(), []byte(stubStarted))
+}
+
+// A configuration may be named by its bare name.
+func TestTransitionConfigHere(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	if _, stderr, status := m.start("sh", wrapper, "", "CDX_CONFIG_PATH=own.json"); status != 42 {
+		t.Errorf("got status %d, %q", status, stderr)
+	}
+	if text, err := os.ReadFile(filepath.Join(m.home, "own.json")); err != nil || !strings.Contains(string(text), oldKey) {
+		t.Errorf("got %q, %v", text, err)
 	}
 }
 
@@ -151,7 +194,7 @@ func TestTransitionWithoutRights(t *testing.T) {
 		if stdout, stderr, status := m.start("sh", elsewhere, "x"); status != 42 || stdout != "<x>input" {
 			t.Errorf("got status %d, %q, %q", status, stdout, stderr)
 		}
-		m.client = []byte("must not be asked for again")
+		m.server.Close() // a cdx that is there needs no gateway to be started
 	}
 	m.wantInstalled(m.localBin(), []byte(stubStarted))
 	if got, _ := os.ReadFile(elsewhere); string(got) != string(m.script) {
@@ -187,11 +230,13 @@ func TestTransitionFailures(t *testing.T) {
 		status int
 		stderr string
 	}{
-		"damaged download": {[]string{"curl", "sha256sum"}, func(m *machine, _ string) { m.client = []byte("damaged") }, 75, "does not match its digest"},
-		"gateway gone":     {[]string{"curl", "sha256sum"}, func(m *machine, _ string) { m.server.Close() }, 69, "could not be downloaded"},
-		"no downloader":    {[]string{"sha256sum"}, nil, 69, "neither curl nor wget"},
-		"other platform": {nil, func(m *machine, _ string) { m.stub("uname", `[ "$1" = -s ] && echo Plan9 || echo mips`) }, 69,
-			"this gateway has no cdx for Plan9-mips"},
+		"damaged download":   {[]string{"curl", "sha256sum"}, func(m *machine, _ string) { m.digest = digestOf(nil) }, 75, "does not match its digest"},
+		"no digest":          {[]string{"curl", "sha256sum"}, func(m *machine, _ string) { m.digest = "<html>" }, 75, "is none, so nothing was installed"},
+		"gateway gone":       {[]string{"curl", "sha256sum"}, func(m *machine, _ string) { m.server.Close() }, 69, "cannot be reached"},
+		"gateway gone, wget": {[]string{"wget", "sha256sum"}, func(m *machine, _ string) { m.server.Close() }, 69, "cannot be reached"},
+		"no downloader":      {[]string{"sha256sum"}, nil, 69, "neither curl nor wget"},
+		"other platform": {[]string{"curl"}, func(m *machine, _ string) { m.stub("uname", `[ "$1" = -s ] && echo Plan9 || echo mips`) }, 69,
+			"has no cdx for Plan9-mips"},
 		"no room for the configuration": {[]string{"curl", "sha256sum"}, func(m *machine, _ string) {
 			_ = os.WriteFile(filepath.Join(m.home, ".config"), nil, 0o600)
 		}, 73, "cannot be written, so nothing was installed"},

@@ -10,14 +10,13 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
-	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
 // usage serves POST /usage. A report that is no good is a success that says so: old clients repeat what fails, and this
 // would fail again. A fault of ours stays one, so that the report comes again.
 func (s *Surface) usage(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +45,7 @@ func usageRefused(err error) (any, error) {
 
 // users serves POST /host/users: who runs cdx on a host.
 func (s *Surface) users(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}

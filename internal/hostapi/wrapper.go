@@ -3,7 +3,6 @@ package hostapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -15,7 +14,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
-	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
 
@@ -38,7 +36,7 @@ type wrapper struct {
 
 // wrapper serves GET /wrapper.
 func (s *Surface) wrapper(_ http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +51,7 @@ func (s *Surface) wrapper(_ http.ResponseWriter, r *call.Request) (any, error) {
 
 // wrapperFile serves GET /wrapper/download. The script holds the key that the caller has just shown, and no other.
 func (s *Surface) wrapperFile(w http.ResponseWriter, r *call.Request) (any, error) {
-	host, err := s.authenticate(r.Request, r.From, fleet.AdmitOptions{})
+	host, err := s.authenticate(r.Request, r.From)
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +83,8 @@ func (s *Surface) wrapperFor(r *call.Request, host *db.Host) (*wrapper, error) {
 	}
 	if platform != "" {
 		client, err := s.cfg.Clients.Get(platform)
-		if errors.Is(err, release.ErrNoClient) {
-			return nil, errNoClient.With("missing", s.cfg.Clients.Missing())
-		}
 		if err != nil {
-			return nil, err
+			return nil, s.noClient(err)
 		}
 		return &wrapper{sha256: client.SHA256, size: client.Size, modified: client.ModifiedAt, platform: platform}, nil
 	}
@@ -118,7 +113,7 @@ func (s *Surface) transition(r *call.Request, host *db.Host) (*wrapper, error) {
 	}
 	made.script = transitionScript(transitionParams{
 		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN, Secure: host.Secure,
-		InstallationID: s.cfg.InstallationID, Version: s.cfg.Version, Clients: clients,
+		InstallationID: s.cfg.InstallationID, Version: s.cfg.Version,
 	})
 	sum := sha256.Sum256(made.script)
 	made.sha256, made.size = hex.EncodeToString(sum[:]), int64(len(made.script))

@@ -47,7 +47,7 @@ func TestWrapper(t *testing.T) {
 		key, platform string
 		contains      []string
 	}{
-		{one, "", []string{`WRAPPER_VERSION="` + gatewaytest.Version + `"`, one, "one.example", gatewaytest.PublicURL, hexOf([]byte("a build"))}},
+		{one, "", []string{`WRAPPER_VERSION="` + gatewaytest.Version + `"`, one, "one.example", gatewaytest.PublicURL}},
 		{two, "", []string{two, "two.example"}},
 		{one, "linux-amd64", []string{"a build"}},
 		{one, "darwin-arm64", []string{"a third one"}},

@@ -223,14 +223,8 @@ func hold(ctx context.Context, q *db.Queries, host *db.Host) error {
 	if host == nil {
 		return nil
 	}
-	held, err := q.HostHold(ctx, db.HostHoldParams{ID: host.ID, KeySHA256: host.KeySHA256})
-	switch {
-	case err != nil:
-		return fmt.Errorf("looking up %s: %w", host.FQDN, err)
-	case held == 0:
-		return fleet.ErrKeyInvalid
-	}
-	return nil
+	_, err := fleet.Hold(ctx, q, host)
+	return err
 }
 
 func (s *Service) untilSettled(ctx context.Context, decide func(*db.Queries) error) error {

@@ -45,15 +45,10 @@ func (s *Service) Propose(ctx context.Context, d Draft, by Author) (proposed boo
 }
 
 func (s *Service) propose(ctx context.Context, q *db.Queries, f *file, current *db.LibraryGetRow, by Author) error {
-	if err := q.ProposalLock(ctx, by.Host.ID); err != nil {
-		return fmt.Errorf("locking the proposals of %s: %w", by.Host.FQDN, err)
-	}
 	if waits, err := f.waits(ctx, q, by.Host); err != nil || waits {
 		return err
 	}
-	_, err := q.ProposalSupersede(ctx, db.ProposalSupersedeParams{
-		HostID: by.Host.ID, Kind: Command, Name: f.name, DecidedBy: by.Name, Now: s.now(),
-	})
+	_, err := q.ProposalSupersede(ctx, db.ProposalSupersedeParams{HostID: by.Host.ID, Kind: Command, Name: f.name})
 	if err != nil {
 		return fmt.Errorf("replacing a proposal of %s: %w", by.Host.FQDN, err)
 	}
@@ -87,12 +82,8 @@ func (f *file) waits(ctx context.Context, q *db.Queries, host *db.Host) (bool, e
 	case err != nil:
 		return false, fmt.Errorf("reading the proposals of %s: %w", host.FQDN, err)
 	}
-	row, err := proposal(ctx, q, pending.ID)
-	if err != nil {
-		return false, err
-	}
-	p := row.LibraryProposal
-	return bytes.Equal(p.SHA256, f.sha256) && equal(p.Description, f.description) && equal(p.ArgumentHint, f.argumentHint), nil
+	return bytes.Equal(pending.SHA256, f.sha256) && equal(pending.Description, f.description) &&
+		equal(pending.ArgumentHint, f.argumentHint), nil
 }
 
 // Proposals lists what waits for an admin, oldest first, without texts.

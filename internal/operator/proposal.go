@@ -59,7 +59,7 @@ type shownProposal struct {
 	listedProposal
 	Description  *string  `json:"description"`
 	ArgumentHint *string  `json:"argument_hint"`
-	Decision     *string  `json:"decision"` // accepted, discarded, superseded; null: it waits
+	Decision     *string  `json:"decision"` // accepted, discarded; null: it waits
 	DecidedBy    *string  `json:"decided_by"`
 	DecidedAt    api.Time `json:"decided_at"`
 	Prompt       string   `json:"prompt"`

@@ -24,26 +24,29 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 			Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
 				Name: "count", Every: time.Minute,
 				Run: func(context.Context) (int, error) {
-					n := int(passes.Add(1))
-					if n == 2 {
+					switch n := int(passes.Add(1)); n {
+					case 1, 2: // there is more to do than one batch
+						return 500, nil
+					case 4:
 						return 0, errors.New("no luck")
+					default:
+						return 0, nil
 					}
-					return n, nil
 				},
 			}})
 		}()
 		synctest.Wait()
-		if n := passes.Load(); n != 1 {
-			t.Errorf("at once: got %d passes, want 1", n)
+		if n := passes.Load(); n != 3 {
+			t.Errorf("at once: got %d passes, want two batches and one that finds nothing", n)
 		}
 		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock: it takes no time
 		cancel()
 		<-done
-		if n := passes.Load(); n < 9 || n > 11 {
-			t.Errorf("after 10 minutes: got %d passes, want 10 or one less", n)
+		if n := passes.Load(); n < 11 || n > 13 {
+			t.Errorf("after 10 minutes: got %d passes, want 12 or one less", n)
 		}
 		text := log.String()
-		if strings.Count(text, "no luck") != 1 || !strings.Contains(text, "changed=3") {
+		if strings.Count(text, "no luck") != 1 || strings.Count(text, "changed=1000") != 1 {
 			t.Errorf("the log misses a failure or a change: %s", text)
 		}
 	})

@@ -5,6 +5,7 @@ package ratelimit
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"time"
@@ -142,6 +143,18 @@ func (s *Service) Clear(ctx context.Context, from netip.Addr, by audit.Actor) (f
 		})
 	})
 	return forgot, err
+}
+
+// First reports whether this is the first time in a window that something about a subject happens. It bounds nothing: it is
+// for what is to be told once, not at every repetition.
+func (s *Service) First(ctx context.Context, topic, subject string, window time.Duration) (bool, error) {
+	row, err := s.store.RateLimitHit(ctx, db.RateLimitHitParams{
+		Bucket: topic, Subject: subject, MaxHits: math.MaxInt32, WindowSeconds: window.Seconds(),
+	})
+	if err != nil {
+		return false, fmt.Errorf("counting %s: %w", topic, err)
+	}
+	return row.Hits == 1, nil
 }
 
 const purgeBatch = 5000

@@ -88,19 +88,24 @@ func (c *Clients) Get(platform string) (Client, error) {
 	return c.client(platform)
 }
 
-// Open opens the build named cdx-<platform>. Errors: ErrNoClient.
-func (c *Clients) Open(name string) (*os.File, Client, error) {
+// Named returns the build named cdx-<platform>. Errors: ErrNoClient.
+func (c *Clients) Named(name string) (Client, error) {
 	platform, ok := strings.CutPrefix(name, "cdx-")
 	if !ok {
-		return nil, Client{}, ErrNoClient
+		return Client{}, ErrNoClient
 	}
-	client, err := c.Get(platform)
+	return c.Get(platform)
+}
+
+// Open opens the build named cdx-<platform>. Errors: ErrNoClient.
+func (c *Clients) Open(name string) (*os.File, Client, error) {
+	client, err := c.Named(name)
 	if err != nil {
 		return nil, Client{}, err
 	}
 	file, err := os.Open(client.path)
 	if err != nil {
-		return nil, Client{}, fmt.Errorf("opening the client for %s: %w", platform, err)
+		return nil, Client{}, fmt.Errorf("opening the client for %s: %w", client.Platform, err)
 	}
 	return file, client, nil
 }

@@ -45,7 +45,7 @@ func (e Invalid) Error() string {
 // Errors: Invalid.
 func Read(body []byte) ([]Entry, error) {
 	if len(body) > maxBodyBytes {
-		return nil, Invalid{"usages": {fmt.Sprintf("a report may have %d bytes at most", maxBodyBytes)}}
+		return nil, errTooLarge()
 	}
 	var report map[string]json.RawMessage
 	_ = json.Unmarshal(body, &report) // no object: an empty entry, which says nothing
@@ -66,8 +66,11 @@ func ReadAll(raw []json.RawMessage) ([]Entry, error) {
 		return nil, Invalid{"usages": {fmt.Sprintf("a report may have %d entries at most", maxEntries)}}
 	}
 	var entries []Entry
-	problems := Invalid{}
+	problems, size := Invalid{}, 0
 	for i, text := range raw {
+		if size += len(text); size > maxBodyBytes {
+			return nil, errTooLarge()
+		}
 		var members map[string]json.RawMessage
 		if json.Unmarshal(text, &members) != nil || members == nil {
 			continue
@@ -83,6 +86,10 @@ func ReadAll(raw []json.RawMessage) ([]Entry, error) {
 		return nil, problems
 	}
 	return entries, nil
+}
+
+func errTooLarge() Invalid {
+	return Invalid{"usages": {fmt.Sprintf("a report may have %d bytes at most", maxBodyBytes)}}
 }
 
 // readEntry reads one entry; at is what its fields are called in front of their names.

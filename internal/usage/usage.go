@@ -18,6 +18,7 @@ import (
 const (
 	retryWindow = 30 * time.Second // so long an equal report without a key is taken for a retry
 	maxKeyBytes = 128
+	maxPerHour  = 10_000               // entries of one host: more than machines have sessions, less than fills a disk
 	keepFor     = 400 * 24 * time.Hour // a year can be compared with the one before
 	pruneBatch  = 1000
 )
@@ -48,19 +49,17 @@ type Report struct {
 // Record records a report, all of it or nothing, and never twice: under a key that was used it answers what it answered
 // then; without a key, an entry that equals one of an earlier report of the last 30 seconds is that one, sent again.
 //
-// Errors: Invalid, about the idempotency key; fleet.ErrKeyInvalid when the host or its API key is gone by now.
+// Errors: Invalid, about the idempotency key or about too many entries; fleet.ErrKeyInvalid, fleet.ErrHostDisabled when the host is
+// not what it was when it was let in.
 func (s *Service) Record(ctx context.Context, host *db.Host, r Report) (*api.UsageResponse, error) {
 	if len(r.Key) > maxKeyBytes || strings.ContainsFunc(r.Key, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return nil, Invalid{"idempotency_key": {"Idempotency-Key must be 1 to 128 printable ASCII characters without blanks"}}
 	}
 	var answer *api.UsageResponse
 	err := s.store.WithTx(ctx, func(q *db.Queries) (err error) {
-		held, err := q.UsageLock(ctx, db.UsageLockParams{HostID: host.ID, KeySHA256: host.KeySHA256})
-		switch {
-		case err != nil:
-			return fmt.Errorf("locking the usage of %s: %w", host.FQDN, err)
-		case held == 0:
-			return fleet.ErrKeyInvalid
+		// One report of a host at a time, so that a retry finds what it retries.
+		if _, err := fleet.Hold(ctx, q, host); err != nil {
+			return err
 		}
 		if r.Key != "" {
 			if answer, err = s.replay(ctx, q, host, r); answer != nil || err != nil {
@@ -100,20 +99,20 @@ func (s *Service) replay(ctx context.Context, q *db.Queries, host *db.Host, r Re
 
 func (s *Service) record(ctx context.Context, q *db.Queries, host *db.Host, r Report) (*api.UsageResponse, error) {
 	now := s.now().Truncate(time.Microsecond)
-	var earlier []db.UsageEntry
+	earlier := twins{}
 	if r.Key == "" {
-		var err error
-		earlier, err = q.UsageEntriesSince(ctx, db.UsageEntriesSinceParams{HostID: host.ID, Since: now.Add(-retryWindow)})
+		rows, err := q.UsageEntriesSince(ctx, db.UsageEntriesSinceParams{HostID: host.ID, Since: now.Add(-retryWindow)})
 		if err != nil {
 			return nil, fmt.Errorf("reading what %s has reported: %w", host.FQDN, err)
 		}
+		earlier = findTwins(rows)
 	}
 	answer := &api.UsageResponse{HostID: host.ID, Recorded: len(r.Entries)}
 	var fresh []Entry
 	for _, entry := range r.Entries {
-		if twin := takeTwin(&earlier, &entry); twin != nil {
+		if recorded := earlier.take(entry); recorded != nil {
 			answer.Duplicates++
-			answer.Usages = append(answer.Usages, wireRow(twin))
+			answer.Usages = append(answer.Usages, wireRow(recorded))
 			continue
 		}
 		fresh = append(fresh, entry)
@@ -121,6 +120,13 @@ func (s *Service) record(ctx context.Context, q *db.Queries, host *db.Host, r Re
 	}
 	if len(fresh) == 0 {
 		return answer, nil
+	}
+	recent, err := q.UsageEntriesCount(ctx, db.UsageEntriesCountParams{HostID: host.ID, Since: now.Add(-time.Hour)})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("counting what %s has reported: %w", host.FQDN, err)
+	case recent+int64(len(fresh)) > maxPerHour:
+		return nil, Invalid{"usages": {fmt.Sprintf("a host may report %d entries an hour", maxPerHour)}}
 	}
 	id, err := s.insert(ctx, q, host, r, fresh, now)
 	if err != nil {
@@ -195,27 +201,54 @@ func (s *Service) Prune(ctx context.Context) (changed int, err error) {
 	return int(deleted), nil
 }
 
-// takeTwin takes the entry that e is a retry of out of what was recorded earlier; nil when there is none. Each recorded
-// entry is the twin of one entry of a report, so two sessions that were reported together stay two. The line does not
-// count, because old clients leave it out when they try again, unless it is all there is.
-func takeTwin(earlier *[]db.UsageEntry, e *Entry) *db.UsageEntry {
-	for i := range *earlier {
-		row := (*earlier)[i]
-		same := equal(row.Total, e.Total) && equal(row.Input, e.Input) && equal(row.Output, e.Output) &&
-			equal(row.Cached, e.Cached) && equal(row.Reasoning, e.Reasoning) && equal(row.Model, e.Model)
-		if same && (e.hasNumber() || equal(row.Line, e.Line)) {
-			*earlier = append((*earlier)[:i:i], (*earlier)[i+1:]...)
-			return &row
-		}
+// twins are recorded entries by what makes a retry of them. Each is the twin of one entry of a report, so two sessions
+// that were reported together stay two.
+type twins map[twin][]*db.UsageEntry
+
+// twin is what an entry and its retry have in common. The line does not count, because old clients leave it out when they
+// try again, unless it is all there is.
+type twin struct{ total, input, output, cached, reasoning, model, line string }
+
+func twinOf(e Entry) twin {
+	t := twin{
+		said(e.Total), said(e.Input), said(e.Output), said(e.Cached), said(e.Reasoning), said(e.Model), "",
 	}
-	return nil
+	if !e.hasNumber() {
+		t.line = said(e.Line)
+	}
+	return t
 }
 
-func equal[T comparable](a, b *T) bool {
-	if a == nil || b == nil {
-		return a == b
+// said tells what was not said from everything that may be said.
+func said[T any](value *T) string {
+	if value == nil {
+		return ""
 	}
-	return *a == *b
+	return fmt.Sprint("=", *value)
+}
+
+func findTwins(rows []db.UsageEntry) twins {
+	all := twins{}
+	for i := range rows {
+		row := &rows[i]
+		t := twinOf(Entry{
+			Line: row.Line, Total: row.Total, Input: row.Input, Output: row.Output, Cached: row.Cached, Reasoning: row.Reasoning,
+			Model: row.Model,
+		})
+		all[t] = append(all[t], row)
+	}
+	return all
+}
+
+// take returns the entry that e is a retry of, once; nil when there is none.
+func (t twins) take(e Entry) *db.UsageEntry {
+	key := twinOf(e)
+	rows := t[key]
+	if len(rows) == 0 {
+		return nil
+	}
+	t[key] = rows[1:]
+	return rows[0]
 }
 
 // add sums what may be unknown, and stays at the biggest number there is.

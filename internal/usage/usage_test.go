@@ -453,3 +453,26 @@ func TestReportOfAHostThatGoes(t *testing.T) {
 		t.Errorf("got %d entries of hosts that are gone, want 0", n)
 	}
 }
+
+// One host that reports without end must not fill the disk of all.
+func TestTooManyEntries(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	host := r.host(t, "a.example")
+	report := usage.Report{Entries: make([]usage.Entry, 500)}
+	for i := range report.Entries {
+		report.Entries[i].Total = new(int64(i))
+	}
+	for i := range 21 {
+		report.Key = fmt.Sprint("report-", i)
+		_, err := r.Record(t.Context(), host, report)
+		invalid, refused := errors.AsType[usage.Invalid](err)
+		if refused != (i == 20) || (refused && invalid["usages"][0] != "a host may report 10000 entries an hour") {
+			t.Fatalf("report %d: got %v", i+1, err)
+		}
+	}
+	r.clock.set(r.clock.now().Add(time.Hour + time.Second))
+	if _, err := r.Record(t.Context(), host, report); err != nil {
+		t.Errorf("an hour later: got %v", err)
+	}
+}
