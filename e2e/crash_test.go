@@ -13,7 +13,7 @@ import (
 // What was answered `updated` is there after a power cut, whenever that comes.
 func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{})
+	g := start(t, options{caddyfile: unlimited(t)})
 	key := g.addHost("build7.example").Host.APIKey
 	number := 0
 	var acknowledged []string // digests
@@ -21,8 +21,9 @@ func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 		// At a moment between the first store and the twentieth or so.
 		delay := time.Duration(20+rand.IntN(400)) * time.Millisecond
 		killed := make(chan struct{})
+		process := g.cmd.Process
 		time.AfterFunc(delay, func() {
-			_ = g.cmd.Process.Kill()
+			_ = process.Kill()
 			close(killed)
 		})
 		stored := 0

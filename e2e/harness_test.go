@@ -164,6 +164,16 @@ func configured(t *testing.T, text, line string) string {
 	return replaceOnce(t, text, "\tcdxgate {\n", "\tcdxgate {\n\t\t"+line+"\n")
 }
 
+// unlimited is the shipped configuration for a test that calls more often than hosts may.
+func unlimited(t *testing.T) func(shipped string) string {
+	return func(shipped string) string {
+		for _, bucket := range []string{"host", "global", "auth-fail"} {
+			shipped = configured(t, shipped, "limit "+bucket+" off")
+		}
+		return shipped
+	}
+}
+
 func replaceOnce(t *testing.T, text, old, replacement string) string {
 	t.Helper()
 	if strings.Count(text, old) != 1 {

@@ -52,12 +52,7 @@ func (g *gateway) insertHosts() []mix.Host {
 // Everything that hosts do, all at once and through the real listener: what is left is what the model says.
 func TestMixOfEverything(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{caddyfile: func(shipped string) string {
-		for _, bucket := range []string{"host", "global", "auth-fail"} {
-			shipped = configured(t, shipped, "limit "+bucket+" off")
-		}
-		return shipped
-	}})
+	g := start(t, options{caddyfile: unlimited(t)})
 	began := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	g.upload(authtest.Options{LastRefresh: began})
 	g.sql(`INSERT INTO policy (name, value, updated_at) VALUES ('host_prompt_push', '"on"', now())`)

@@ -72,7 +72,7 @@ func (g *gateway) backends() []string {
 
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{})
+	g := start(t, options{caddyfile: unlimited(t)})
 	g.upload(login(1))
 	key := g.addHost("build7.example").Host.APIKey
 	stop := g.load(key)
@@ -87,8 +87,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Errorf("there were %d calls, want enough to be a load", calls)
 	}
 	after := g.backends()
-	// A client that Caddy cuts off in the middle of a query takes the query's connection with it; a pool that was made
-	// anew would have kept none.
+	// Not each of them: one may be that of the verb that has just added the host.
 	if !slices.ContainsFunc(before, func(pid string) bool { return slices.Contains(after, pid) }) {
 		t.Errorf("after the reloads none of the database connections %v is left: there are %v", before, after)
 	}
@@ -100,7 +99,7 @@ func TestReloadUnderLoad(t *testing.T) {
 // What makes another gateway of it opens anew, on the PostgreSQL that runs.
 func TestReloadOfWhatThePoolStandsOn(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{})
+	g := start(t, options{caddyfile: unlimited(t)})
 	g.upload(login(1))
 	key := g.addHost("build7.example").Host.APIKey
 	stop := g.load(key)
@@ -164,7 +163,7 @@ func TestRequestInFlightSurvivesReloads(t *testing.T) {
 
 func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{})
+	g := start(t, options{caddyfile: unlimited(t)})
 	good := g.readConfig()
 	for _, test := range []struct{ option, want string }{
 		{"data_dri /elsewhere", `unknown option`},
@@ -208,7 +207,7 @@ func (g *gateway) goroutines() int {
 
 func TestReloadsLeakNothing(t *testing.T) {
 	t.Parallel()
-	g := start(t, options{})
+	g := start(t, options{caddyfile: unlimited(t)})
 	base := g.readConfig()
 	reload := func(n int) {
 		t.Helper()

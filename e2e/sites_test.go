@@ -26,7 +26,7 @@ func TestNoEmptySuccess(t *testing.T) {
 		{plain, "GET", g.URL + "/nothing/here", 404},
 		{plain, "POST", g.URL + "/install/not-a-token", 404},
 		{plain, "PATCH", g.URL + "/auth", 405},
-		{plain, "OPTIONS", g.URL + "/versions", 405},
+		{plain, "PUT", g.URL + "/versions", 405},
 		{plain, "GET", g.URL + "/admin/hosts/register", 404},
 		{admin, "GET", g.AdminURL + "/", 404},
 		{admin, "GET", g.AdminURL + "/admin/nothing", 404},
