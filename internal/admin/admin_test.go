@@ -14,6 +14,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -294,4 +295,28 @@ func TestSeedCommand(t *testing.T) {
 		t.Errorf("got %d entries of the upload, want one that says who asked for it", n)
 	}
 	o.DoAdmin(t, o.admin, gatewaytest.Request{Path: api.PathSeedCommand}).Refused(t, 405, "method_not_allowed", "Method not allowed")
+}
+
+// Certificates that are no good end in a block, like keys and tokens; it does not concern anybody else's address.
+func TestRefusedCertificatesAreLimited(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{Limits: ratelimit.Rules{ratelimit.AdminFail: {Limit: 3, Window: time.Hour, Block: time.Hour}}})
+	alice, mallory := certified(t, g, "alice"), certified(t, g, "mallory")
+	g.Exec(t, "UPDATE admin_cert SET revoked_at = now() WHERE name = 'mallory'")
+	call := func(client *http.Client, from string) *gatewaytest.Answer {
+		return g.DoAdmin(t, client, gatewaytest.Request{Path: api.PathHostRegister, Body: `{"fqdn":""}`, From: from})
+	}
+	for range 3 {
+		if a := call(mallory, ""); a.Status != 403 || a.Envelope.Code != "admin_certificate_revoked" {
+			t.Errorf("got %d %s", a.Status, a.Body)
+		}
+	}
+	for who, client := range map[string]*http.Client{"the revoked one": mallory, "a good one from there": alice} {
+		a := call(client, "")
+		a.Refused(t, 429, "too_many_failures", "Too many failed authentication attempts")
+		if a.Envelope.Details["bucket"] != "admin-fail" || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: got %s, %v", who, a.Body, a.Header)
+		}
+	}
+	call(alice, "203.0.113.77").Invalid(t, "fqdn", "fqdn is required")
 }

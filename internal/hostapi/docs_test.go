@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,28 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	for _, route := range routes {
 		if !strings.Contains(document, "| `"+route+"` |") {
 			t.Errorf("docs/api.md has no row for %s", route)
+		}
+	}
+}
+
+// A row says that a call is there; its section says who may make it, what is refused, and what it looks like.
+func TestEveryRouteHasASection(t *testing.T) {
+	t.Parallel()
+	sections := map[string]string{} // :: route as in the table → text
+	parameter := regexp.MustCompile(`\{[a-z]+\}`)
+	for section := range strings.SplitSeq(apiDocument(t), "\n### `") {
+		title, text, found := strings.Cut(section, "`")
+		if found {
+			text, _, _ = strings.Cut(text, "\n## ")
+			sections[parameter.ReplaceAllString(title, "{}")] += text
+		}
+	}
+	for _, route := range append(hostapi.New(hostapi.Config{}).Routes(), admin.New(admin.Config{}).Routes()...) {
+		text := sections[route]
+		for _, part := range []string{"Who may:", "Codes:", "curl "} {
+			if !strings.Contains(text, part) {
+				t.Errorf("the section about %s in docs/api.md has no %q", route, part)
+			}
 		}
 	}
 }
