@@ -173,7 +173,7 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 		return operator.Config{}, 0, fmt.Errorf("making the data directory: %w; set data_dir to a place this user may write to", err)
 	}
 	return operator.Config{
-		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL),
+		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
 		JSON: output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}, time.Duration(app.StartTimeout), nil
 }

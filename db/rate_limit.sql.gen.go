@@ -29,6 +29,23 @@ func (q *Queries) RateLimitBlocked(ctx context.Context, arg RateLimitBlockedPara
 	return reset_at, err
 }
 
+const rateLimitBlockedCount = `-- name: RateLimitBlockedCount :one
+SELECT count(*) FROM rate_limit WHERE bucket = $1 AND hits > $2::integer AND reset_at > now()
+`
+
+type RateLimitBlockedCountParams struct {
+	Bucket  string
+	MaxHits int32
+}
+
+// RateLimitBlockedCount is how many subjects a bucket refuses now.
+func (q *Queries) RateLimitBlockedCount(ctx context.Context, arg RateLimitBlockedCountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, rateLimitBlockedCount, arg.Bucket, arg.MaxHits)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const rateLimitClear = `-- name: RateLimitClear :execrows
 DELETE FROM rate_limit WHERE subject = $1
 `

@@ -17,6 +17,10 @@ RETURNING hits, reset_at;
 SELECT reset_at FROM rate_limit
 WHERE bucket = @bucket AND subject = @subject AND hits > @max_hits::integer AND reset_at > now();
 
+-- name: RateLimitBlockedCount :one
+-- RateLimitBlockedCount is how many subjects a bucket refuses now.
+SELECT count(*) FROM rate_limit WHERE bucket = @bucket AND hits > @max_hits::integer AND reset_at > now();
+
 -- name: RateLimitClear :execrows
 -- RateLimitClear forgets what a subject did, in every bucket.
 DELETE FROM rate_limit WHERE subject = @subject;

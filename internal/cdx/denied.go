@@ -49,20 +49,20 @@ func (c *client) denial(f *failure) *refusal {
 		r.what = "the gateway refuses all host calls (kill switch)"
 		r.cause = field(f.message)
 	case f.is("ip_mismatch", "not allowed from this ip"):
-		r.what = "this machine's API key is bound to another address"
+		r.what = "this machine's API key may not be used from here; it is bound to another address or to networks"
 		if f.receivedIP != "" {
 			r.cause = "the gateway sees " + field(f.receivedIP)
 		}
 		if f.expectedIP != "" {
 			r.cause += ", the key is bound to " + field(f.expectedIP)
 		}
-		r.next = "ask an admin to bind it anew\n" + r.next
+		r.next = "ask an admin: cdxgate host set " + c.config.FQDN + " --unbind, or --allow-from NETWORK\n" + r.next
 	case f.is("host_disabled", "host is disabled"):
 		r.what = "an admin has disabled this machine"
-		r.next = "ask an admin to enable " + c.config.FQDN + "\n" + r.next
+		r.next = "ask an admin: cdxgate host set " + c.config.FQDN + " --enabled\n" + r.next
 	case f.is("insecure_api_disabled", "insecure host api access disabled"):
 		r.what = "the window of this machine is closed"
-		r.next = "ask an admin to open it for " + c.config.FQDN + "\n" + r.next
+		r.next = "ask an admin: cdxgate host open " + c.config.FQDN + "\n" + r.next
 	case f.is("installation_mismatch", "installation id mismatch"):
 		r.what = "another gateway answers at " + c.host() + " than this machine enrolled with"
 		r.next = reinstall + r.next

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,10 +107,12 @@ func (s *Surface) transition(r *call.Request, host *db.Host) (*wrapper, error) {
 			made.modified = client.ModifiedAt
 		}
 	}
-	for _, platform := range wrapperPlatforms {
-		if _, there := clients[platform]; !there {
-			return nil, errNoWrapper.With("missing", s.cfg.Clients.Missing())
-		}
+	missing := slices.DeleteFunc(slices.Clone(wrapperPlatforms), func(platform string) bool {
+		_, there := clients[platform]
+		return there
+	})
+	if len(missing) > 0 {
+		return nil, errNoWrapper.With("missing", missing)
 	}
 	made.script = transitionScript(transitionParams{
 		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN, Secure: host.Secure,

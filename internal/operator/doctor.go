@@ -30,7 +30,7 @@ func (c *Console) Doctor(ctx context.Context, clientDir string) error {
 	findings := []finding{
 		{Grade: "ok", Topic: "config", What: "is valid; hosts use " + c.PublicURL},
 		{Grade: "ok", Topic: "keyring", What: fmt.Sprintf("active key %s, opens the database's", c.core.Keyring.Active())},
-		c.examineDatabase(ctx), c.examineLogin(ctx), c.examineCerts(ctx), examineClients(clientDir),
+		c.examineDatabase(ctx), c.examineLogin(ctx), c.examinePolicy(ctx), c.examineLimits(ctx), c.examineCerts(ctx), examineClients(clientDir),
 	}
 	counts := map[string]int{}
 	for _, f := range findings {
@@ -47,7 +47,7 @@ func (c *Console) Doctor(ctx context.Context, clientDir string) error {
 				_, _ = fmt.Fprintf(out, "%12s%s\n", "", f.Fix)
 			}
 		}
-		_, _ = fmt.Fprintf(out, "%d in order, %d need attention, %d failed\n", counts["ok"], counts["attention"], counts["failed"])
+		_, _ = fmt.Fprintf(out, "%d in order, %d to look at, %d failed\n", counts["ok"], counts["attention"], counts["failed"])
 	})
 	if err == nil && counts["failed"]+counts["attention"] > 0 {
 		err = ErrSick
@@ -78,6 +78,29 @@ func (c *Console) examineLogin(ctx context.Context) finding {
 			"Codex on the hosts will refresh it by itself.", "cdxgate auth upload ~/.codex/auth.json"}
 	}
 	return finding{Grade: "ok", Topic: "login", What: fmt.Sprintf("generation %d%s", current.Number, validity(current))}
+}
+
+func (c *Console) examinePolicy(ctx context.Context) finding {
+	decided, err := c.policies.Load(ctx)
+	switch {
+	case err != nil:
+		return finding{"failed", "policy", err.Error(), "Hosts are refused until it can be read.", "cdxgate policy set NAME VALUE"}
+	case decided.APIDisabled:
+		return finding{"attention", "policy", "the kill switch is on", "Every host is refused.", "cdxgate policy set api_disabled false"}
+	}
+	return finding{Grade: "ok", Topic: "policy", What: "hosts are served"}
+}
+
+func (c *Console) examineLimits(ctx context.Context) finding {
+	blocked, err := c.limits.BlockedCount(ctx)
+	switch {
+	case err != nil:
+		return finding{"failed", "limits", err.Error(), "Nobody is let in.", "check the option “database”"}
+	case blocked > 0:
+		return finding{"attention", "limits", fmt.Sprintf("addresses that failed too often: %d", blocked),
+			"They are refused for a while; the gateway's log names them.", "cdxgate limit clear ADDRESS"}
+	}
+	return finding{Grade: "ok", Topic: "limits", What: "no address is blocked"}
 }
 
 func (c *Console) examineCerts(ctx context.Context) finding {

@@ -100,6 +100,7 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 	return c.print(map[string]any{"host": l}, func(out io.Writer) {
 		facts := [][2]string{
 			{"host", host.FQDN + ", " + kindOf(host)},
+			{"id", fmt.Sprint(host.ID)},
 			{"state", l.State},
 			{"address", addressOf(host)},
 			{"networks", dash(networksOf(host.AllowFrom))},
@@ -136,6 +137,7 @@ func (c *Console) HostRemove(ctx context.Context, fqdn string) error {
 		return err
 	}
 	c.say("✓ %s is removed, its key is dead", removed)
+	c.say("  It may still hold the login; to end that, bring a new one: cdxgate auth upload FILE")
 	return c.print(map[string]int64{"deleted": host.ID}, func(io.Writer) {})
 }
 
@@ -201,6 +203,8 @@ func kindOf(host *db.Host) string {
 
 func addressOf(host *db.Host) string {
 	switch {
+	case host.BoundIP == nil && host.Roaming:
+		return "not bound yet, roaming"
 	case host.BoundIP == nil:
 		return "not bound yet"
 	case len(host.AllowFrom) > 0:
@@ -225,13 +229,17 @@ func windowOf(host *db.Host) string {
 	if host.WindowMinutes != nil {
 		minutes = int(*host.WindowMinutes)
 	}
-	switch {
-	case host.Secure:
+	if host.Secure {
 		return "-"
-	case minutes == 0:
-		return "not moved on by calls"
 	}
-	return fmt.Sprintf("moved on %d min by each call", minutes)
+	until := "closed"
+	if host.InsecureUntil != nil && host.InsecureUntil.After(time.Now()) {
+		until = "open until " + moment(*host.InsecureUntil)
+	}
+	if minutes == 0 {
+		return until + ", not moved on by calls"
+	}
+	return fmt.Sprintf("%s, moved on %d min by each call", until, minutes)
 }
 
 func codexOf(host *db.Host) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
@@ -24,13 +25,33 @@ func (c *Console) HostSet(ctx context.Context, fqdn string, change fleet.Change)
 		return err
 	}
 	if host, err = c.fleet.Update(ctx, host.ID, change, c.by); err != nil {
-		return err
+		return inFlags(err)
 	}
 	c.say("✓ %s: %s", host.FQDN, strings.Join(changes(change), ", "))
 	for _, words := range meaning(host, change) {
 		c.say("  %s", words)
 	}
 	return c.printHost(ctx, host)
+}
+
+// inFlags words a validation error in what was typed rather than in the fields of the API.
+func inFlags(err error) error {
+	refusal := errs.Of(err)
+	if refusal == nil || refusal.Kind != errs.Invalid {
+		return err
+	}
+	words := *refusal
+	words.Fields = map[string][]string{}
+	for field, texts := range refusal.Fields {
+		flag := map[string]string{
+			"insecure_window_minutes": "--window", "duration_minutes": "--minutes", "allow_from": "--allow-from", "client_version": "--codex",
+		}[field]
+		if flag == "" || len(texts) == 0 {
+			return err
+		}
+		words.Fields[flag] = []string{strings.TrimSpace(strings.TrimPrefix(texts[0], field))}
+	}
+	return &words
 }
 
 // changes are a change in the words of the command line.
@@ -94,7 +115,7 @@ func (c *Console) HostOpen(ctx context.Context, fqdn string, minutes int) error 
 		return err
 	}
 	if host, err = c.fleet.OpenWindow(ctx, host, minutes, c.by); err != nil {
-		return advise(err, fleet.ErrSecure, "cdxgate host set %s --secure=false makes it insecure", fqdn)
+		return inFlags(advise(err, fleet.ErrSecure, "cdxgate host set %s --secure=false makes it insecure", fqdn))
 	}
 	c.say("✓ %s may call until %s", host.FQDN, moment(*host.InsecureUntil))
 	return c.printHost(ctx, host)
@@ -109,12 +130,20 @@ func (c *Console) HostClose(ctx context.Context, fqdn string) error {
 	if host, err = c.fleet.CloseWindow(ctx, host, c.by); err != nil {
 		return advise(err, fleet.ErrSecure, "cdxgate host set %s --enabled=false locks it out", fqdn)
 	}
-	c.say("✓ the window of %s is closed; until %s it may still bring a login", host.FQDN, moment(*host.GraceUntil))
+	c.say("✓ the window of %s is closed: it gets no login any more", host.FQDN)
+	if until := host.GraceUntil; until != nil && until.After(time.Now()) {
+		c.say("  Until %s it may still bring one, and start Codex with the one it has.", moment(*until))
+		c.say("  To lock it out now: cdxgate host set %s --enabled=false", host.FQDN)
+	}
 	return c.printHost(ctx, host)
 }
 
 // HostRestore makes a pruned host one again.
 func (c *Console) HostRestore(ctx context.Context, fqdn string) error {
+	if host, err := c.fleet.ByFQDN(ctx, fqdn); err == nil {
+		c.say("✓ %s is a host; there is nothing to restore", host.FQDN)
+		return c.printHost(ctx, host)
+	}
 	host, err := c.fleet.Restore(ctx, fqdn, c.by)
 	if err != nil {
 		return advise(err, fleet.ErrHostNotFound, "only hosts that were pruned in the last 7 days can be restored")

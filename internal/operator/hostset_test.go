@@ -42,11 +42,11 @@ func TestHostSet(t *testing.T) {
 			fleet.Change{Secure: new(false), WindowMinutes: new(30), AllowFrom: []netip.Prefix{}, ClientVersion: new("")},
 			"✓ build7.example: secure=false, allow-from=none, window=30, codex=fleet\n" +
 				"  It gets the login only inside its window. To open that: cdxgate host open build7.example\n",
-			[]string{"host      build7.example, insecure\n", "networks  -\n", "window    moved on 30 min by each call\n", "codex     -\n"},
+			[]string{"host      build7.example, insecure\n", "networks  -\n", "window    closed, moved on 30 min by each call\n", "codex     -\n"},
 		},
 		{
 			fleet.Change{WindowMinutes: new(0), Unbind: true}, "✓ build7.example: window=0, unbind\n  It is bound to the address of its next call.\n",
-			[]string{"address   not bound yet\n", "window    not moved on by calls\n"},
+			[]string{"id        1\n", "address   not bound yet, roaming\n", "window    closed, not moved on by calls\n"},
 		},
 	} {
 		must(t, d.HostSet(t.Context(), "BUILD7.example", c.change))
@@ -107,7 +107,8 @@ func TestHostWindow(t *testing.T) {
 		t.Errorf("got %d %s inside the window", a.Status, a.Body)
 	}
 	must(t, d.HostClose(t.Context(), "build7.example"))
-	if out, words := d.said(); out != "" || !strings.HasPrefix(words, "✓ the window of build7.example is closed; until ") || !strings.HasSuffix(words, " it may still bring a login\n") {
+	if out, words := d.said(); out != "" || !strings.HasPrefix(words, "✓ the window of build7.example is closed: it gets no login any more\n  Until ") ||
+		!strings.HasSuffix(words, "To lock it out now: cdxgate host set build7.example --enabled=false\n") {
 		t.Errorf("got %q, %q", out, words)
 	}
 	must(t, d.HostShow(t.Context(), "build7.example"))
@@ -124,9 +125,17 @@ func TestHostWindow(t *testing.T) {
 		t.Errorf("got %+v", shown)
 	}
 	for _, minutes := range []int{-1, 0, 481} {
-		if err := d.HostOpen(t.Context(), "build7.example", minutes); errs.Of(err).Kind != errs.Invalid {
+		err := d.HostOpen(t.Context(), "build7.example", minutes)
+		if errs.Of(err).Kind != errs.Invalid || err.Error() != "Validation failed: --minutes: must be a number from 1 to 480" {
 			t.Errorf("%d minutes: got %v", minutes, err)
 		}
+	}
+	// Closing what is closed, and was never open: there is no grace to speak of.
+	d.JSON = false
+	d.g.Exec(t, "UPDATE host SET grace_until = NULL")
+	must(t, d.HostClose(t.Context(), "build7.example"))
+	if _, words := d.said(); words != "✓ the window of build7.example is closed: it gets no login any more\n" {
+		t.Errorf("got %q", words)
 	}
 	for name, err := range map[string]error{"open": d.HostOpen(t.Context(), "none.example", 10), "close": d.HostClose(t.Context(), "none.example")} {
 		if !errors.Is(err, fleet.ErrHostNotFound) {
@@ -139,8 +148,12 @@ func TestHostRestore(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	host := d.g.Register(t, "build7.example")
-	if err := d.HostRestore(t.Context(), "build7.example"); !errors.Is(err, fleet.ErrHostNotFound) || !strings.Contains(err.Error(), "pruned in the last 7 days") {
-		t.Errorf("got %v for a host that is there, want what can be restored", err)
+	if err := d.HostRestore(t.Context(), "none.example"); !errors.Is(err, fleet.ErrHostNotFound) || !strings.Contains(err.Error(), "pruned in the last 7 days") {
+		t.Errorf("got %v for a host that never was, want what can be restored", err)
+	}
+	must(t, d.HostRestore(t.Context(), "build7.example"))
+	if _, words := d.said(); words != "✓ build7.example is a host; there is nothing to restore\n" {
+		t.Errorf("got %q for a host that is there", words)
 	}
 	d.g.Exec(t, "UPDATE host SET deleted_at = now(), deleted_why = 'inactive'")
 	must(t, d.HostRestore(t.Context(), "build7.example"))

@@ -38,8 +38,9 @@ type Config struct {
 	PublicURL  string
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
-	JSON       bool // print one JSON document instead of words
-	Yes        bool // answer every question with yes
+	Limits     ratelimit.Rules // of the gateway
+	JSON       bool            // print one JSON document instead of words
+	Yes        bool            // answer every question with yes
 
 	In  io.Reader
 	Out io.Writer // results
@@ -73,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
-		limits:      ratelimit.New(core.DB, nil),
+		limits:      ratelimit.New(core.DB, cfg.Limits),
 		by:          audit.Actor{Kind: audit.KindOperator, Name: userName()},
 	}
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {

@@ -73,7 +73,7 @@ func (s *Service) Load(ctx context.Context) (*Policy, error) {
 	return &policy, nil
 }
 
-// Set decides one policy. value is JSON, or a bare word, as people type it: yes, off, 90.
+// Set decides one policy. value is JSON, or a bare word, as people type it: yes, off, 90, default.
 //
 // Errors: ErrUnknown; kind Invalid on field name.
 func (s *Service) Set(ctx context.Context, name, value string, by audit.Actor) error {
@@ -161,6 +161,9 @@ func (p *Policy) set(name string, value json.RawMessage) error {
 // parse reads a value as people write it and returns its JSON.
 func (p *Policy) parse(name, value string) (json.RawMessage, error) {
 	value = strings.TrimSpace(value)
+	if standard, known := new(Default()).Values()[name]; known && strings.EqualFold(value, "default") {
+		return standard, nil
+	}
 	candidates := []string{value}
 	switch strings.ToLower(value) {
 	case "yes", "on":

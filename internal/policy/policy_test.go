@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -97,12 +98,12 @@ func TestSet(t *testing.T) {
 			"50": "50", "90": "90", " 100 ": "100", "49": "", "101": "", "-90": "", "90.5": "", "9e1": "", `"90"`: "", "": "", "null": "",
 			"90%": "", "yes": "", "on": "", "99999999999999999999": "", "0x5A": "", "050": "", "[90]": "",
 		},
-		"quota_week_partition": {"0": "0", "5": "5", "7": "7", "1": "", "6": "", "-5": "", "off": "", "": "", "null": "", "5.0": ""},
+		"quota_week_partition": {"default": "0", "0": "0", "5": "5", "7": "7", "1": "", "6": "", "-5": "", "off": "", "": "", "null": "", "5.0": ""},
 		"inactivity_window_days": {
 			"0": "0", "1": "1", "60": "60", "61": "", "-1": "", "never": "", "off": "", "30d": "", "": "", "null": "", "1e1": "",
 		},
 		"host_prompt_push": {
-			"off": `"off"`, "review": `"review"`, "on": `"on"`, `"on"`: `"on"`, "yes": "", "true": "", "": "", "null": "", "OFF": "", "reviews": "",
+			"Default": `"review"`, "off": `"off"`, "review": `"review"`, "on": `"on"`, `"on"`: `"on"`, "yes": "", "true": "", "": "", "null": "", "OFF": "", "reviews": "",
 		},
 		"client_version": {
 			"0.63.0": `"0.63.0"`, `"0.63.0"`: `"0.63.0"`, "": `""`, `""`: `""`, "0.63.0-alpha.1+build": `"0.63.0-alpha.1+build"`, "90": `"90"`,
@@ -110,7 +111,7 @@ func TestSet(t *testing.T) {
 			"0.63.0; rm -rf /": "", "0.63.0 ": `"0.63.0"`, "0. 63": "", "$(id)": "", "../0.63": "", "0.63\n0": "", "0.63\x000": "", "0.6\xff": "",
 			"é": "", "v0.63.0": "", "-1": "", "+": "", "0.63.0A": "",
 			// Words that somebody might try, to unlock it: none is a version.
-			"off": "", "no": "", "null": "", "false": "", "newest": "", "latest": "", "none": "",
+			"default": `""`, "off": "", "no": "", "null": "", "false": "", "newest": "", "latest": "", "none": "",
 		},
 	} {
 		for typed, want := range values {
@@ -233,5 +234,19 @@ func TestParallelDecisions(t *testing.T) {
 	last := value[int](t, store, "SELECT (details->>'value')::int FROM audit_entry ORDER BY id DESC LIMIT 1")
 	if got := load(t, s).QuotaLimitPercent; got != last {
 		t.Errorf("got %d, want %d, the last of the trail", got, last)
+	}
+}
+
+// Operators look in docs/operations.md for what they may decide.
+func TestEveryPolicyIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range policy.Names() {
+		if !strings.Contains(string(text), "| `"+name+"` |") {
+			t.Errorf("docs/operations.md has no row for the policy %s", name)
+		}
 	}
 }

@@ -127,6 +127,22 @@ func (s *Service) Blocked(ctx context.Context, bucket Bucket, from netip.Addr) e
 	return s.refuse(ErrFailures, bucket, until)
 }
 
+// BlockedCount is how many addresses are refused now because they failed too often.
+func (s *Service) BlockedCount(ctx context.Context) (count int64, err error) {
+	for _, bucket := range []Bucket{AuthFail, EnrolFail, SeedFail, AdminFail} {
+		rule := s.rules[bucket]
+		if rule.Limit == 0 {
+			continue
+		}
+		n, err := s.store.RateLimitBlockedCount(ctx, db.RateLimitBlockedCountParams{Bucket: string(bucket), MaxHits: rule.Limit})
+		if err != nil {
+			return 0, fmt.Errorf("counting blocked addresses: %w", err)
+		}
+		count += n
+	}
+	return count, nil
+}
+
 // Clear forgets what an address did, in every bucket. forgot is false when there was nothing to forget, which is no act.
 func (s *Service) Clear(ctx context.Context, from netip.Addr, by audit.Actor) (forgot bool, err error) {
 	err = s.store.WithTx(ctx, func(q *db.Queries) error {
