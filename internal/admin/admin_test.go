@@ -311,11 +311,11 @@ func TestRefusedCertificatesAreLimited(t *testing.T) {
 			t.Errorf("got %d %s", a.Status, a.Body)
 		}
 	}
-	for who, client := range map[string]*http.Client{"the revoked one": mallory, "a good one from there": alice} {
+	for _, client := range []*http.Client{mallory, alice} { // the one too many, then a good one from there
 		a := call(client, "")
 		a.Refused(t, 429, "too_many_failures", "Too many failed authentication attempts")
 		if a.Envelope.Details["bucket"] != "admin-fail" || a.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: got %s, %v", who, a.Body, a.Header)
+			t.Errorf("got %s, %v", a.Body, a.Header)
 		}
 	}
 	call(alice, "203.0.113.77").Invalid(t, "fqdn", "fqdn is required")
