@@ -95,7 +95,7 @@ DELETE FROM generation WHERE id IN (
 	SELECT g.id FROM generation g JOIN account a ON a.id = g.account_id
 		JOIN LATERAL (SELECT max(n.number) AS number FROM generation n WHERE n.account_id = g.account_id) newest ON true
 	WHERE g.number <> a.generation AND g.number <= newest.number - $1::bigint
-		AND (g.created_at < $2::timestamptz OR g.number <= newest.number - $3::bigint)
+		AND (g.created_at < $2::timestamptz OR (g.source = 'host' AND g.number <= newest.number - $3::bigint))
 	LIMIT $4
 )
 `
@@ -108,7 +108,8 @@ type GenerationPruneParams struct {
 }
 
 // GenerationPrune deletes generations that are not among the newest @keep of their account and are either older than
-// @keep_after or not among the newest @most. The canonical one always stays.
+// @keep_after or, of those that hosts brought, not among the newest @most: a host must not be able to push out what admins
+// brought. The canonical one always stays.
 func (q *Queries) GenerationPrune(ctx context.Context, arg GenerationPruneParams) (int64, error) {
 	result, err := q.db.Exec(ctx, generationPrune,
 		arg.Keep,

@@ -14,7 +14,7 @@ const hostUserClear = `-- name: HostUserClear :exec
 DELETE FROM host_user WHERE host_id = $1
 `
 
-// HostUserClear forgets the users of a host: it is another machine now.
+// HostUserClear forgets the users of a host that comes back: it may be another machine now.
 func (q *Queries) HostUserClear(ctx context.Context, hostID int64) error {
 	_, err := q.db.Exec(ctx, hostUserClear, hostID)
 	return err

@@ -18,11 +18,12 @@ VALUES (@id, @account_id, @number, @lineage, @digest, @body_sealed, @chatgpt_acc
 
 -- name: GenerationPrune :execrows
 -- GenerationPrune deletes generations that are not among the newest @keep of their account and are either older than
--- @keep_after or not among the newest @most. The canonical one always stays.
+-- @keep_after or, of those that hosts brought, not among the newest @most: a host must not be able to push out what admins
+-- brought. The canonical one always stays.
 DELETE FROM generation WHERE id IN (
 	SELECT g.id FROM generation g JOIN account a ON a.id = g.account_id
 		JOIN LATERAL (SELECT max(n.number) AS number FROM generation n WHERE n.account_id = g.account_id) newest ON true
 	WHERE g.number <> a.generation AND g.number <= newest.number - @keep::bigint
-		AND (g.created_at < @keep_after::timestamptz OR g.number <= newest.number - @most::bigint)
+		AND (g.created_at < @keep_after::timestamptz OR (g.source = 'host' AND g.number <= newest.number - @most::bigint))
 	LIMIT @max
 );

@@ -13,5 +13,5 @@ RETURNING (NOT EXISTS (SELECT FROM host_user k WHERE k.host_id = u.host_id AND k
 SELECT * FROM host_user WHERE host_id = @host_id ORDER BY username COLLATE "C";
 
 -- name: HostUserClear :exec
--- HostUserClear forgets the users of a host: it is another machine now.
+-- HostUserClear forgets the users of a host that comes back: it may be another machine now.
 DELETE FROM host_user WHERE host_id = @host_id;

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/netip"
@@ -212,9 +213,18 @@ func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string
 	}
 	answer := api.Error{Status: "error", Message: e.Message, Code: e.Code, Details: e.Details, Errors: e.Fields}
 	if e.Kind == errs.Limited {
-		answer.Data = e.Details // where clients of the reference look for them
+		answer.Data = oldDetails(e.Details)
 	}
 	writeJSON(w, status, answer)
+}
+
+// oldDetails are a limit's details where and as clients of the reference look for them: it knew one bucket of requests.
+func oldDetails(details map[string]any) map[string]any {
+	old := maps.Clone(details)
+	if old["bucket"] == "host" {
+		old["bucket"] = "global"
+	}
+	return old
 }
 
 // writeJSON encodes before it answers, so that a value that cannot be encoded is a clean 500.

@@ -145,8 +145,8 @@ const (
 	pruneBatch      = 500
 )
 
-// Prune deletes old generations: of each account the newest 20 are kept, and up to 500 that are younger than 90 days. One
-// pass.
+// Prune deletes old generations: of each account the newest 20 are kept, and what is younger than 90 days, but of what hosts
+// brought only the newest 500. One pass.
 func (s *Service) Prune(ctx context.Context) (changed int, err error) {
 	deleted, err := s.store.GenerationPrune(ctx, db.GenerationPruneParams{
 		KeepAfter: s.now().Add(-keepFor), Keep: keepGenerations, Most: mostGenerations, Max: pruneBatch,

@@ -81,3 +81,25 @@ func TestHostsThatWereLetInOnce(t *testing.T) {
 		t.Errorf("got %d generations, want 1", n)
 	}
 }
+
+// A host that stores without end is bounded, and pushes out nothing that an admin brought.
+func TestPruneOfTooMany(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.exec(t, `INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, last_refresh, last_refresh_at, source, created_at)
+		SELECT gen_random_uuid(), 1, n, gen_random_uuid(), sha256(n::text::bytea), 'sealed', 'x', $1, CASE WHEN n = 1 THEN 'operator' ELSE 'host' END, $1
+		FROM generate_series(1, 700) n`, s.now)
+	s.exec(t, "UPDATE account SET generation = 700")
+	for {
+		changed, err := s.Prune(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed == 0 {
+			break
+		}
+	}
+	if got := value[string](t, s, "SELECT count(*) || ' ' || min(number) || ' ' || (SELECT min(number) FROM generation WHERE source = 'host') FROM generation"); got != "501 1 201" {
+		t.Errorf("got %s generations, oldest, oldest of a host; want 501 1 201", got)
+	}
+}

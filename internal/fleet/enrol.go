@@ -102,13 +102,15 @@ func (s *Service) register(ctx context.Context, q *db.Queries, r Registration, e
 		}
 		e.Host, err = q.HostRekey(ctx, db.HostRekeyParams{
 			FQDN: r.FQDN, KeySHA256: e.Key.SHA256(), KeyPrefix: e.Key.Prefix(), Secure: !r.Insecure, VIP: r.VIP,
-			InsecureUntil: windowEnd, SetExpiry: r.Temporary != nil, ExpiresAt: expiresAt, LivesUntil: now.Add(temporaryLife), Now: now,
+			InsecureUntil: windowEnd, SetExpiry: r.Temporary != nil, ExpiresAt: expiresAt, LivesUntil: now.Add(max(temporaryLife, s.cfg.InstallTTL)), Now: now,
 		})
 		if err != nil {
 			return fmt.Errorf("replacing the key of %s: %w", r.FQDN, err)
 		}
-		if err := q.HostUserClear(ctx, e.Host.ID); err != nil {
-			return fmt.Errorf("forgetting the users of %s: %w", r.FQDN, err)
+		if existing.DeletedAt != nil { // else it is the machine that it was, with a new key
+			if err := q.HostUserClear(ctx, e.Host.ID); err != nil {
+				return fmt.Errorf("forgetting the users of %s: %w", r.FQDN, err)
+			}
 		}
 	}
 	if err := s.mintInstallToken(ctx, q, e); err != nil {

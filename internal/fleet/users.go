@@ -42,7 +42,7 @@ func (s *Service) SeeUser(ctx context.Context, host *db.Host, from netip.Addr, u
 		isNew, err := q.HostUserSee(ctx, params)
 		switch {
 		case db.IsNoRows(err):
-			return errs.Field("username", fmt.Sprintf("this host has %d users already; an admin can register it anew", maxUsers))
+			return errs.Field("username", fmt.Sprintf("this host has %d users already; an admin can remove it and register it anew", maxUsers))
 		case err != nil:
 			return fmt.Errorf("recording a user of %s: %w", host.FQDN, err)
 		}

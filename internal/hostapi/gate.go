@@ -111,14 +111,12 @@ func (s *Surface) refused(r *http.Request, host *db.Host, from netip.Addr, err e
 		return err
 	}
 	subject := strconv.FormatInt(host.ID, 10) + " " + ratelimit.Subject(from)
-	first, countErr := s.cfg.Limits.First(r.Context(), "refused", subject, refusalWindow)
-	if countErr != nil {
-		return countErr
-	}
+	first, traceErr := s.cfg.Limits.First(r.Context(), "refused", subject, refusalWindow)
 	if first {
-		if err := s.cfg.Fleet.RecordRefusal(r.Context(), host, from, refusal.Code); err != nil {
-			return err
-		}
+		traceErr = s.cfg.Fleet.RecordRefusal(r.Context(), host, from, refusal.Code)
+	}
+	if traceErr != nil { // no reason to answer anything but the refusal
+		s.cfg.Logger.Error("a refusal cannot be recorded", "error", traceErr)
 	}
 	return refusal.WithCause(fmt.Errorf("the key %s… of %s", host.KeyPrefix, host.FQDN))
 }

@@ -60,7 +60,7 @@ func refusedBy(t *testing.T, g *gatewaytest.Gateway, a *gatewaytest.Answer, buck
 		t.Fatalf("%s of %s: %v", bucket, subject, err)
 	}
 	details := fmt.Sprintf(`{"bucket":%q,"limit":%d,"reset_at":%q}`, bucket, ratelimit.Defaults()[bucket].Limit, until.UTC().Format("2006-01-02T15:04:05+00:00"))
-	want := fmt.Sprintf(`{"status":"error","message":%q,"code":%q,"details":%s,"data":%s}`, message, code, details, details)
+	want := fmt.Sprintf(`{"status":"error","message":%q,"code":%q,"details":%s,"data":%s}`, message, code, details, strings.Replace(details, `"bucket":"host"`, `"bucket":"global"`, 1))
 	if a.Status != http.StatusTooManyRequests || string(a.Body) != want {
 		t.Errorf("got %d %s\nwant 429 %s", a.Status, a.Body, want)
 	}

@@ -92,12 +92,26 @@ const transitionConfig = `	config=${CDX_CONFIG_PATH:-}
 		[ "$CODEX_HOST_SECURE" = 0 ] || secure=true
 		(
 			umask 077
+			made=
 			case $config in
-			*/*) mkdir -p "${config%/*}" || exit ;;
+			*/*)
+				made=${config%/*}
+				above=${made%/*}
+				[ -z "$above" ] || [ -d "$above" ] || made="$above
+$made"
+				mkdir -p "${config%/*}" || exit
+				;;
 			esac
 			rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s}\n' \
 				"$base" "$CODEX_SYNC_API_KEY_DEFAULT" "$CODEX_SYNC_FQDN_DEFAULT" "$CODEX_INSTALLATION_ID" "$secure" >"$config.$$" &&
-				mv -f "$config.$$" "$config"
+				mv -f "$config.$$" "$config" || exit
+			if [ "$(id -u)" = 0 ]; then
+				# Root may run this with the home of somebody else, to whom these files then belong.
+				owner=$(ls -ldn "$home" | { read -r _ _ user group _ && printf '%s:%s' "$user" "$group"; })
+				printf '%s\n%s\n' "$made" "$config" | while read -r path; do
+					[ -z "$path" ] || chown "$owner" "$path"
+				done
+			fi
 		) || fail 73 "the configuration $config cannot be written, so nothing was installed" "Make room or rights, then try again."
 		say "✓ the old wrapper's API key is now in $config (0600)"
 	fi
@@ -107,7 +121,10 @@ const transitionConfig = `	config=${CDX_CONFIG_PATH:-}
 // transitionDigest ends the work if cdx is there already, under another name than this script's own, and otherwise finds
 // out which digest the build for this machine has.
 const transitionDigest = `	if [ -f "$dir/cdx" ] && [ -x "$dir/cdx" ] && [ ! "$dir/cdx" -ef "$self" ]; then
-		exit 0
+		case $("$dir/cdx" -W </dev/null 2>/dev/null) in
+		"cdx wrapper "*) ;; # an old one
+		"cdx "*) exit 0 ;;
+		esac
 	fi
 	size=
 	mkdir -p "$dir" || fail 73 "the directory $dir cannot be made, so nothing was installed" "$other"

@@ -4,6 +4,7 @@ package hostapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,7 @@ const oldKey = "0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c0f3c
 // stubStarted stands for cdx, and says what it was started with.
 const stubStarted = `#!/bin/sh
 case ${1:-} in
-version) echo cdx 1.4.0; exit 0 ;;
+version | -W) echo cdx 1.4.0; exit 0 ;;
 esac
 printf '<%s>' "$@"
 cat
@@ -141,6 +142,49 @@ func TestTransitionThroughALink(t *testing.T) {
 		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
 	}
 	m.wantInstalled(m.localBin(), []byte(stubStarted))
+}
+
+// Root who runs it with the home of somebody else, as sudo does, leaves nothing there that its owner cannot use.
+func TestTransitionByRootInAnotherHome(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	const somebody = 65534
+	m.stub("id", "echo 0")
+	m.stub("chown", `echo "$@" >>"$HOME/../chowned"`)
+	m.stub("ls", fmt.Sprintf("echo drwx 2 %d %d 4096 x", somebody, somebody))
+	if _, stderr, status := m.start("sh", wrapper, "x"); status != 42 {
+		t.Fatalf("got status %d, %q", status, stderr)
+	}
+	config := filepath.Join(m.home, ".config")
+	want := ""
+	for _, path := range []string{config, filepath.Join(config, "cdx"), m.configPath()} {
+		want += fmt.Sprintf("%d:%d %s\n", somebody, somebody, path)
+	}
+	if got, err := os.ReadFile(filepath.Join(m.home, "..", "chowned")); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
+// An old wrapper in the place where cdx goes is no cdx.
+func TestTransitionOverAnOldWrapper(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	elsewhere := filepath.Join(m.home, "opt", "cdx-wrapper")
+	if err := os.Rename(wrapper, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(m.localBin(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, old := range map[string]string{"a wrapper": "echo cdx wrapper 2025.11.29-06", "another program": "echo cd extended 1.0", "a broken one": "exit 1"} {
+		if err := os.WriteFile(filepath.Join(m.localBin(), "cdx"), []byte("#!/bin/sh\n"+old+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, stderr, status := m.start("sh", elsewhere, "x"); status != 42 || stdout != "<x>input" {
+			t.Errorf("%s: got status %d, %q, %q", name, status, stdout, stderr)
+		}
+		m.wantInstalled(m.localBin(), []byte(stubStarted))
+	}
 }
 
 // A configuration may be named by its bare name.

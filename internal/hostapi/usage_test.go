@@ -199,7 +199,7 @@ func TestHostUsers(t *testing.T) {
 	if n := g.Int(t, "SELECT count(*) FROM host_user"); n != 200 {
 		t.Errorf("got %d users, want 200 at most", n)
 	}
-	see(`{"username":"one-more"}`).Invalid(t, "username", "this host has 200 users already; an admin can register it anew")
+	see(`{"username":"one-more"}`).Invalid(t, "username", "this host has 200 users already; an admin can remove it and register it anew")
 	if a := see(`{"username":"root"}`); a.Status != 200 {
 		t.Errorf("got %d for a known user", a.Status)
 	}

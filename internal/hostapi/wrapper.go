@@ -76,11 +76,11 @@ func (s *Surface) wrapperFile(w http.ResponseWriter, r *call.Request) (any, erro
 
 // wrapperFor finds or makes what a host's client is to be replaced by.
 //
-// Errors: errNoWrapper, errNoClient; kind Invalid when a build is asked for without a platform.
+// Errors: errNoWrapper, errNoClient.
 func (s *Surface) wrapperFor(r *call.Request, host *db.Host) (*wrapper, error) {
 	platform := r.Header.Get(api.HeaderPlatform)
 	if platform == "" && strings.HasPrefix(r.Header.Get("Accept"), "application/octet-stream") {
-		return nil, errs.Field("X-Wrapper-Platform", "name the platform of the build, as in X-Wrapper-Platform: linux-amd64")
+		platform = wrapperPlatforms[0] // a cdx for another one names it
 	}
 	if platform != "" {
 		client, err := s.cfg.Clients.Get(platform)

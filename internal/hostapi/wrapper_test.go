@@ -131,8 +131,9 @@ func TestWrapperRefusals(t *testing.T) {
 				get(key, platformHeader(platform)).Refused(t, 404, "client_not_found", "This gateway has no cdx for that platform")
 			}
 		}
-		get(key, http.Header{"Accept": {"application/octet-stream"}}).
-			Invalid(t, "X-Wrapper-Platform", "name the platform of the build, as in X-Wrapper-Platform: linux-amd64")
+		if a, named := get(key, http.Header{"Accept": {"application/octet-stream"}}), get(key, platformHeader("linux-amd64")); string(a.Body) != string(named.Body) {
+			t.Errorf("got %d %s for any build, want %s", a.Status, a.Body, named.Body)
+		}
 		g.Do(t, gatewaytest.Request{Method: "POST", Path: path, Key: key, Body: "{}"}).Refused(t, 405, "method_not_allowed", "Method not allowed")
 	}
 	const none = "<nil> <nil> <nil>"

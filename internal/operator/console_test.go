@@ -334,7 +334,7 @@ func TestDoctor(t *testing.T) {
 	d.said()
 	_ = d.Doctor(t.Context(), t.TempDir())
 	out, _ = d.said()
-	for _, fact := range []string{"! policy    the kill switch is on\n", "cdxgate policy set api_disabled false\n", "! limits    addresses that failed too often: 1\n"} {
+	for _, fact := range []string{"! policy    the kill switch is on\n", "cdxgate policy set api_disabled false\n", "✓ limits    addresses that failed too often: 1\n"} {
 		if !strings.Contains(out, fact) {
 			t.Errorf("got\n%s, want %q in it", out, fact)
 		}

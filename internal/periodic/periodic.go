@@ -57,6 +57,9 @@ func pass(ctx context.Context, logger *slog.Logger, job Job) {
 		switch {
 		case ctx.Err() != nil: // told to stop: whatever the pass says, it was interrupted
 			return
+		case err != nil && passCtx.Err() != nil && total > 0:
+			logger.Info("job goes on at the next tick", "changed", total)
+			return
 		case err != nil:
 			logger.Error("job failed", "error", err, "changed", total)
 			return
