@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -91,7 +92,7 @@ func networks(option string, texts []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, text := range texts {
 		prefix, err := netip.ParsePrefix(text)
-		if err != nil || prefix != prefix.Masked() || prefix.Addr().Is4In6() {
+		if err != nil || !fleet.IsNetwork(prefix) {
 			return nil, fmt.Errorf("option “%s”: want networks such as 172.28.0.0/16 or fd00::/8, got %q", option, text)
 		}
 		all = append(all, prefix)

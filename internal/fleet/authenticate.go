@@ -50,8 +50,8 @@ func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr) (*d
 		return nil, mismatch(from)
 	}
 	from, now := normal(from), s.now()
-	if contains(s.cfg.RunnerBypass, from) && (host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from)) {
-		return host, s.recordBypass(ctx, host, from, now)
+	if s.isRunner(host, from) {
+		return host, s.store.WithTx(ctx, func(q *db.Queries) error { return recordBypass(ctx, q, host, from, now) })
 	}
 	if len(host.AllowFrom) > 0 && !contains(host.AllowFrom, from) {
 		return nil, mismatch(from)
@@ -109,17 +109,20 @@ func (s *Service) RecordRefusal(ctx context.Context, host *db.Host, from netip.A
 	})
 }
 
+// isRunner reports whether it is the runner, and not the host itself, that shows the host's key at an address.
+func (s *Service) isRunner(host *db.Host, from netip.Addr) bool {
+	return contains(s.cfg.RunnerBypass, from) && (host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from))
+}
+
 // recordBypass records that the runner used a host's key. It is no contact of the host's.
-func (s *Service) recordBypass(ctx context.Context, host *db.Host, from netip.Addr, now time.Time) error {
+func recordBypass(ctx context.Context, q *db.Queries, host *db.Host, from netip.Addr, now time.Time) error {
 	details := audit.Details{"ip": from.String(), "expected_ip": ""}
 	if host.BoundIP != nil {
 		details["expected_ip"] = host.BoundIP.String()
 	}
-	return s.store.WithTx(ctx, func(q *db.Queries) error {
-		return audit.Record(ctx, q, audit.Entry{
-			At: now, Action: audit.ActionRunnerBypass, HostID: host.ID, Details: details,
-			Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: from},
-		})
+	return audit.Record(ctx, q, audit.Entry{
+		At: now, Action: audit.ActionRunnerBypass, HostID: host.ID, Details: details,
+		Actor: audit.Actor{Kind: audit.KindHost, Name: host.FQDN, IP: from},
 	})
 }
 

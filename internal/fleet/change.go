@@ -69,8 +69,7 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		pin := ""
 		if strings.TrimSpace(*c.ClientVersion) != "" {
 			pin = cleanVersion(*c.ClientVersion)
-			// As strict as the fleet's own: clients put it into commands, and a word would be a version of that name.
-			if pin[0] < '0' || pin[0] > '9' || strings.Trim(pin, versionCharacters) != "" {
+			if !IsVersion(pin) {
 				return nil, errs.Field("client_version", "client_version must be a version such as 0.63.0, or an empty text for the fleet's")
 			}
 			params.ClientVersionPin = &pin
@@ -86,19 +85,27 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	})
 }
 
-const (
-	maxNetworks       = 64
-	versionCharacters = "0123456789abcdefghijklmnopqrstuvwxyz.-+"
-)
+const maxNetworks = 64
 
-// checkNetworks is strict: a network with bits beyond its length was meant to be a smaller one, and addresses never come
-// in the IPv4-in-IPv6 form.
+// IsVersion reports whether text may be the pin of a Codex version. It is strict: clients put it into commands, and a word
+// such as “off” or “newest” would send hosts to install a version of that name.
+func IsVersion(text string) bool {
+	return text != "" && len(text) <= maxVersionBytes && '0' <= text[0] && text[0] <= '9' &&
+		strings.Trim(text, "0123456789abcdefghijklmnopqrstuvwxyz.-+") == ""
+}
+
+// IsNetwork reports whether a prefix names a network. It is strict: one with bits beyond its length was meant to be a
+// smaller one, and addresses never come in the IPv4-in-IPv6 form.
+func IsNetwork(prefix netip.Prefix) bool {
+	return prefix.IsValid() && prefix == prefix.Masked() && !prefix.Addr().Is4In6()
+}
+
 func checkNetworks(networks []netip.Prefix) error {
 	if len(networks) > maxNetworks {
 		return errs.Field("allow_from", fmt.Sprintf("allow_from takes at most %d networks", maxNetworks))
 	}
 	for _, network := range networks {
-		if !network.IsValid() || network != network.Masked() || network.Addr().Is4In6() {
+		if !IsNetwork(network) {
 			return errs.Field("allow_from", fmt.Sprintf("allow_from wants networks such as 172.28.0.0/16 or fd00::/8, got %q", network))
 		}
 	}

@@ -151,11 +151,8 @@ func (s *Service) Leave(ctx context.Context, found *db.Host, from netip.Addr, op
 		if fqdn, err = q.HostDelete(ctx, host.ID); err != nil {
 			return fmt.Errorf("deleting %s: %w", host.FQDN, err)
 		}
-		if contains(s.cfg.RunnerBypass, from) && (host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from)) {
-			err = audit.Record(ctx, q, audit.Entry{
-				At: s.now(), Actor: by, Action: audit.ActionRunnerBypass, HostID: host.ID, Details: audit.Details{"ip": from.String()},
-			})
-			if err != nil {
+		if s.isRunner(&host, from) {
+			if err := recordBypass(ctx, q, &host, from, s.now()); err != nil {
 				return err
 			}
 		}

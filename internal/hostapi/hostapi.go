@@ -43,12 +43,13 @@ type Surface struct {
 	Versions  *call.Table // versions and health
 	Fallback  *call.Table // no path: the 404 for what nobody owns, behind the same gate
 
-	cfg Config
+	cfg       Config
+	keepsKeys bool // cdx would send a key to the public URL
 }
 
 // New makes the surface.
 func New(cfg Config) *Surface {
-	s := &Surface{cfg: cfg}
+	s := &Surface{cfg: cfg, keepsKeys: keepsKeysSecret(cfg.PublicURL)}
 	for _, table := range []**call.Table{&s.Auth, &s.Usage, &s.Installer, &s.Library, &s.Versions, &s.Fallback} {
 		*table = call.NewTable(cfg.Logger, s.gate)
 	}

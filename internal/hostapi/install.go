@@ -59,6 +59,15 @@ func (s *Surface) scriptFor(state fleet.TokenState, install token.Token) ([]byte
 	}), nil
 }
 
+// shellClients is what scripts have to know of the builds.
+func shellClients(builds []release.Client) map[string]shellClient {
+	clients := map[string]shellClient{}
+	for _, client := range builds {
+		clients[client.Platform] = shellClient{SHA256: client.SHA256, SizeBytes: client.Size}
+	}
+	return clients
+}
+
 // explain words why an install command does not work, and what to do about it.
 func explain(state fleet.TokenState) (reason, next string) {
 	next = "It works once. Ask an admin for a new one: cdxgate host add " + state.FQDN

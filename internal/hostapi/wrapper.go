@@ -3,11 +3,11 @@ package hostapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -94,23 +94,22 @@ func (s *Surface) wrapperFor(r *call.Request, host *db.Host) (*wrapper, error) {
 
 func (s *Surface) transition(r *call.Request, host *db.Host) (*wrapper, error) {
 	key, ok := keyOf(r.Request)
-	if !ok || !keepsKeysSecret(s.cfg.PublicURL) {
+	if !ok || !s.keepsKeys {
 		return nil, errNoWrapper
 	}
-	builds, err := s.cfg.Clients.All()
-	if err != nil {
-		return nil, err
-	}
-	made, clients := &wrapper{}, shellClients(builds)
-	for _, client := range builds {
-		if client.ModifiedAt.After(made.modified) {
+	made := &wrapper{}
+	var missing []string
+	for _, platform := range wrapperPlatforms {
+		client, err := s.cfg.Clients.Get(platform)
+		switch {
+		case errors.Is(err, release.ErrNoClient):
+			missing = append(missing, platform)
+		case err != nil:
+			return nil, err
+		case client.ModifiedAt.After(made.modified):
 			made.modified = client.ModifiedAt
 		}
 	}
-	missing := slices.DeleteFunc(slices.Clone(wrapperPlatforms), func(platform string) bool {
-		_, there := clients[platform]
-		return there
-	})
 	if len(missing) > 0 {
 		return nil, errNoWrapper.With("missing", missing)
 	}
@@ -121,15 +120,6 @@ func (s *Surface) transition(r *call.Request, host *db.Host) (*wrapper, error) {
 	sum := sha256.Sum256(made.script)
 	made.sha256, made.size = hex.EncodeToString(sum[:]), int64(len(made.script))
 	return made, nil
-}
-
-// shellClients is what scripts have to know of the builds.
-func shellClients(builds []release.Client) map[string]shellClient {
-	clients := map[string]shellClient{}
-	for _, client := range builds {
-		clients[client.Platform] = shellClient{SHA256: client.SHA256, SizeBytes: client.Size}
-	}
-	return clients
 }
 
 // keepsKeysSecret reports whether cdx would send a key to a base URL: by https, or to the very machine. Hosts whose

@@ -13,6 +13,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 // ErrUnknown is a policy of a name that there is not.
@@ -132,9 +133,7 @@ var fields = []field{
 	}, "0, 5 or 7"},
 	{"cdx_silent", func(p *Policy) any { return &p.CdxSilent }, anything, "true or false"},
 	{"client_version", func(p *Policy) any { return &p.ClientVersion }, func(p *Policy) bool {
-		// A word such as “off” or “newest” would send every host to install a version of that name.
-		return p.ClientVersion == "" || ('0' <= p.ClientVersion[0] && p.ClientVersion[0] <= '9' && len(p.ClientVersion) <= 64 &&
-			strings.Trim(p.ClientVersion, "0123456789abcdefghijklmnopqrstuvwxyz.-+") == "")
+		return p.ClientVersion == "" || fleet.IsVersion(p.ClientVersion)
 	}, "a version such as 0.63.0, or an empty text for the newest"},
 	{"host_prompt_push", func(p *Policy) any { return &p.HostPromptPush }, func(p *Policy) bool {
 		return slices.Contains([]string{PushOff, PushReview, PushOn}, p.HostPromptPush)
