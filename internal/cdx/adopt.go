@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // act does what an answer demands of the login on disk, s.login.
@@ -105,12 +106,12 @@ func (s *session) replace(served login) error {
 	}
 	if now.broken != nil {
 		bad := path + ".bad-" + s.app.Now().UTC().Format("20060102T150405Z")
-		if err := writeFile(bad, now.raw); err != nil {
+		if err := files.Write(bad, now.raw); err != nil {
 			return cannotWrite(err)
 		}
 		s.notice("login", "the file on disk was no login ("+now.broken.Error()+"); it is kept as "+display(bad))
 	}
-	err = writeFileIf(path, served.raw, func() error {
+	err = files.WriteIf(path, served.raw, func() error {
 		if now, err = readLogin(path); err == nil && !now.same(s.login) {
 			return errChanged
 		}

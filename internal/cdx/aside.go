@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // asidePath is where the login waits while Codex logs in or out: beside the file, so that a rename suffices.
 func (h home) asidePath() (target, aside string, err error) {
-	target, err = followLinks(h.authPath())
+	target, err = files.FollowLinks(h.authPath())
 	return target, target + ".cdx-aside", err
 }
 

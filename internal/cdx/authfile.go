@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api/jsondoc"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // What a machine without a login reports: the reference's clients hash this text, and the time is the oldest that the
@@ -46,7 +45,7 @@ func (login) GoString() string { return "[redacted]" }
 // be finished; then it is reported as broken, which is not an error.
 func readLogin(path string) (login, error) {
 	for attempt := 1; ; attempt++ {
-		raw, err := readBounded(path)
+		raw, err := files.ReadBounded(path, jsondoc.MaxBytes)
 		if errors.Is(err, fs.ErrNotExist) {
 			return login{}, nil
 		}
@@ -59,16 +58,6 @@ func readLogin(path string) (login, error) {
 		}
 		<-time.After(readPause)
 	}
-}
-
-// readBounded reads at most one byte more than a login may have: enough to see that it is none.
-func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	return io.ReadAll(io.LimitReader(file, jsondoc.MaxBytes+1))
 }
 
 func parseLogin(raw []byte) login {

@@ -1,7 +1,9 @@
 package cdx
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +11,11 @@ import (
 	"testing"
 	"time"
 )
+
+func sha256Of(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
 
 func TestDigestIsThatOfThePythonForm(t *testing.T) {
 	t.Parallel()

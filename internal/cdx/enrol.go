@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // maxInstallURLBytes bounds the line that is read from standard input.
@@ -29,7 +30,7 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	// The token works once: find out whether the answer can be kept before asking for it.
-	file, err := prepareFile(path)
+	file, err := files.Prepare(path)
 	if err != nil {
 		return 0, &refusal{
 			exit: ExitCannotWrite, label: "stopped", what: "the configuration cannot be written: " + err.Error(),
@@ -38,13 +39,13 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 	}
 	config, err := a.claim(ctx, installURL)
 	if err != nil {
-		return 0, errors.Join(err, file.discard())
+		return 0, errors.Join(err, file.Discard())
 	}
 	text, err := config.encode()
 	if err != nil {
-		return 0, errors.Join(err, file.discard())
+		return 0, errors.Join(err, file.Discard())
 	}
-	if err := file.commit(text); err != nil {
+	if err := file.Commit(text); err != nil {
 		return 0, &refusal{
 			exit: ExitCannotWrite, label: "stopped", what: err.Error(),
 			next: "the install command is used up; ask an admin for a new one: cdxgate host add " + config.FQDN,

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // home is a directory where Codex keeps its files: CODEX_HOME or ~/.codex. What cdx has to remember about it lives in
@@ -50,7 +52,7 @@ var errBusy = errors.New("another cdx is talking to the gateway for the same Cod
 //
 // Errors: errBusy when ctx ends first.
 func (h home) lock(ctx context.Context) (unlock func(), err error) {
-	if err := makeDir(filepath.Dir(h.lockPath())); err != nil {
+	if err := files.MakeDir(filepath.Dir(h.lockPath())); err != nil {
 		return nil, cannotWrite(err)
 	}
 	file, err := os.OpenFile(h.lockPath(), os.O_RDWR|os.O_CREATE, 0o600)
@@ -59,7 +61,7 @@ func (h home) lock(ctx context.Context) (unlock func(), err error) {
 	}
 	unlock = func() { _ = file.Close() } // closing drops the lock
 	if above, err := os.Stat(h.dir); err == nil {
-		if err := shareOwner(h.lockPath(), above); err != nil {
+		if err := files.ShareOwner(h.lockPath(), above); err != nil {
 			unlock()
 			return nil, cannotWrite(err)
 		}
@@ -117,7 +119,7 @@ func (h home) saveState(s state) error {
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
 	}
-	if err := writeFile(h.statePath(), append(text, '\n')); err != nil {
+	if err := files.Write(h.statePath(), append(text, '\n')); err != nil {
 		return cannotWrite(err)
 	}
 	return nil

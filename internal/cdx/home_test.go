@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 func TestLockExcludesAndTimesOut(t *testing.T) {
@@ -55,7 +57,7 @@ func TestBusyHome(t *testing.T) {
 	if refused, ok := errors.AsType[*refusal](err); !ok || refused.exit != ExitTryLater {
 		t.Errorf("without a login: got %v, want exit 75", err)
 	}
-	if err := writeFile(a.home.authPath(), []byte(`{"tokens":{"access_token":"a"}}`)); err != nil {
+	if err := files.Write(a.home.authPath(), []byte(`{"tokens":{"access_token":"a"}}`)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := pull()

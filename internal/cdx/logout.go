@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // refuseLogin answers cdx login: this machine uses a login that belongs to a fleet.
@@ -34,7 +36,7 @@ func (a *app) logout(ctx context.Context) (int, error) {
 		if err := s.checkRemovable(); err != nil {
 			return err
 		}
-		target, err := followLinks(s.home.authPath())
+		target, err := files.FollowLinks(s.home.authPath())
 		if err != nil {
 			return cannotWrite(err)
 		}

@@ -4,7 +4,6 @@ package cdx
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -12,30 +11,6 @@ import (
 
 // othersMayRead reports whether users other than the owner have any right to a file.
 func othersMayRead(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
-
-// shareOwner gives path the owner that like has, so that a run as root leaves what is in a user's home the user's.
-func shareOwner(path string, like fs.FileInfo) error {
-	owner, ok := like.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
-		return nil
-	}
-	if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
-		return fmt.Errorf("keeping the owner: %w", err)
-	}
-	return nil
-}
-
-// syncDir makes a rename in dir survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
-		return errors.Join(err, d.Close())
-	}
-	return d.Close()
-}
 
 // interrupt is the signal that a terminal's Ctrl-C sends.
 const interrupt = syscall.SIGINT

@@ -16,12 +16,6 @@ import (
 // bits say nothing about it.
 func othersMayRead(fs.FileInfo) bool { return false }
 
-// shareOwner does nothing: a new file inherits the rights of its directory.
-func shareOwner(string, fs.FileInfo) error { return nil }
-
-// syncDir does nothing: Windows flushes the directory with the file.
-func syncDir(string) error { return nil }
-
 // interrupt is the signal that a console's Ctrl-C sends.
 var interrupt = os.Interrupt
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // What a run as root makes in a user's home belongs to the user. As another user this is what the system does anyway.
@@ -27,7 +29,7 @@ func TestRunAsRootLeavesTheUsersFilesTheUsers(t *testing.T) {
 	}
 	defer unlock()
 	for range 2 { // a new file, and one that is replaced
-		if err := writeFile(h.authPath(), []byte("x")); err != nil {
+		if err := files.Write(h.authPath(), []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // rig is one enrolled machine: a home, the real cdx as a process, the fake codex, and a gateway of the test's choice.
@@ -47,7 +49,7 @@ func newRigAt(t *testing.T, baseURL string) *rig {
 // put writes an auth.json.
 func (r *rig) put(path string, data []byte) {
 	r.t.Helper()
-	if err := writeFile(path, data); err != nil {
+	if err := files.Write(path, data); err != nil {
 		r.t.Fatal(err)
 	}
 }

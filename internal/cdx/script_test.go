@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // TestScripts runs the command-line specification: one file per subject below testdata/script.
@@ -81,7 +82,7 @@ func writePlantedConfig(path, base string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, text)
+	return files.Write(path, text)
 }
 
 // exits STATUS cdx ARGS… runs cdx, demands that exit status, and searches what it printed for secrets.

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // Environment variables by which a user gives Codex a credential of their own.
@@ -104,7 +105,7 @@ func (s *session) locked(ctx context.Context, exchange func(context.Context) err
 	}
 	defer unlock()
 	s.state = s.home.loadState()
-	removeStaleTemps(s.home.authPath(), s.app.Now())
+	files.RemoveStale(s.home.authPath(), s.app.Now())
 	if err := s.home.restoreAside(); err != nil {
 		return cannotWrite(err)
 	}

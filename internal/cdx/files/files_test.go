@@ -1,4 +1,4 @@
-package cdx
+package files
 
 import (
 	"bytes"
@@ -16,12 +16,12 @@ func sha256Of(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestWriteFile(t *testing.T) {
+func TestWrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "new", "deep", "auth.json")
 	for _, text := range []string{"first", "second, longer", ""} {
-		if err := writeFile(path, []byte(text)); err != nil {
+		if err := Write(path, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != text {
@@ -34,19 +34,19 @@ func TestWriteFile(t *testing.T) {
 	wantEntries(t, filepath.Dir(path), 1)
 }
 
-func TestWriteFileTightensTheMode(t *testing.T) {
+func TestWriteTightensTheMode(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "auth.json")
 	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(path, []byte("y")); err != nil {
+	if err := Write(path, []byte("y")); err != nil {
 		t.Fatal(err)
 	}
 	wantMode(t, path, 0o600)
 }
 
-func TestWriteFileKeepsLinks(t *testing.T) {
+func TestWriteKeepsLinks(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]string{"relative": filepath.Join("..", "far", "real"), "chained": "second"} {
 		dir := t.TempDir()
@@ -64,7 +64,7 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the first time the link leads nowhere yet
-			if err := writeFile(link, []byte(name)); err != nil {
+			if err := Write(link, []byte(name)); err != nil {
 				t.Fatal(err)
 			}
 			if to, err := os.Readlink(link); err != nil || to != target {
@@ -77,13 +77,13 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 	}
 }
 
-func TestWriteFileRefusesLoops(t *testing.T) {
+func TestWriteRefusesLoops(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "auth.json")
 	if err := os.Symlink(path, path); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(path, nil); err == nil {
+	if err := Write(path, nil); err == nil {
 		t.Error("got no error for a link to itself")
 	}
 }
@@ -95,7 +95,7 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil { // a directory cannot be replaced by a file
 		t.Fatal(err)
 	}
-	if err := writeFile(path, []byte("x")); err == nil {
+	if err := Write(path, []byte("x")); err == nil {
 		t.Error("got no error")
 	}
 	wantEntries(t, dir, 1)
@@ -111,25 +111,25 @@ func TestRemoveStaleTemps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	removeStaleTemps(path, time.Now())
+	RemoveStale(path, time.Now())
 	wantEntries(t, dir, 5)
-	removeStaleTemps(path, time.Now().Add(staleTempAge+time.Minute))
+	RemoveStale(path, time.Now().Add(staleTempAge+time.Minute))
 	wantEntries(t, dir, 3)
 }
 
 // Readers never see a mixture.
-func TestWriteFileIsAtomic(t *testing.T) {
+func TestWriteIsAtomic(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "auth.json")
 	contents := [][]byte{bytes.Repeat([]byte("a"), 200_000), bytes.Repeat([]byte("b"), 100_000)}
-	if err := writeFile(path, contents[0]); err != nil {
+	if err := Write(path, contents[0]); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() {
 		var err error
 		for i := 0; i < 50 && err == nil; i++ {
-			err = writeFile(path, contents[i%2])
+			err = Write(path, contents[i%2])
 		}
 		done <- err
 	}()

@@ -1,8 +1,10 @@
-package cdx
+// Package files reads and writes what cdx keeps on disk, so that a crash at any moment leaves either the old or the new.
+package files
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,25 +15,36 @@ import (
 // tempMark is part of the name of every half-written file of ours, so that the next run can tell what it may remove.
 const tempMark = ".cdx-tmp-"
 
+// Step, if set, is told before every change on disk, and by others before everything else that a crash could part from
+// what comes next. Only tests set it: they end the process there.
+var Step func(what string)
+
+// Reach marks a moment between two steps.
+func Reach(what string) {
+	if Step != nil {
+		Step(what)
+	}
+}
+
 // staleTempAge is how old a half-written file must be before another run removes it: a write takes milliseconds.
 const staleTempAge = 10 * time.Minute
 
-// writeFile puts data at path so that every reader, after a crash too, finds either the old content or the new:
+// Write puts data at path so that every reader, after a crash too, finds either the old content or the new:
 // a temporary file in the same directory, flushed, renamed. The file gets mode 0600; missing directories get 0700.
 // A symbolic link stays one: what it points to is replaced. The owner stays the same, also in a run as root.
-func writeFile(path string, data []byte) error {
-	return writeFileIf(path, data, func() error { return nil })
+func Write(path string, data []byte) error {
+	return WriteIf(path, data, func() error { return nil })
 }
 
-// writeFileIf is writeFile that asks, when all is flushed and only the rename is left, whether it still may: flushing
+// WriteIf is Write that asks, when all is flushed and only the rename is left, whether it still may: flushing
 // takes long enough for Codex to renew the login meanwhile. An error of stillWanted is returned as it is.
-func writeFileIf(path string, data []byte, stillWanted func() error) error {
-	pending, err := prepareFile(path)
+func WriteIf(path string, data []byte, stillWanted func() error) error {
+	pending, err := Prepare(path)
 	if err != nil {
 		return err
 	}
 	if err := pending.fill(data); err != nil {
-		return fmt.Errorf("writing %s: %w", pending.target, errors.Join(err, pending.discard()))
+		return fmt.Errorf("writing %s: %w", pending.target, errors.Join(err, pending.Discard()))
 	}
 	if err := stillWanted(); err != nil {
 		_ = os.Remove(pending.file.Name())
@@ -40,48 +53,49 @@ func writeFileIf(path string, data []byte, stillWanted func() error) error {
 	return pending.place()
 }
 
-// pendingFile is an opened temporary file next to the one it will replace.
-type pendingFile struct {
+// Pending is an opened temporary file next to the one it will replace.
+type Pending struct {
 	file   *os.File
 	target string
 }
 
-// prepareFile does everything that can fail for want of rights or space, before somebody pays for the content.
-func prepareFile(path string) (*pendingFile, error) {
-	target, err := followLinks(path)
+// Prepare does everything that can fail for want of rights or space, before somebody pays for the content.
+func Prepare(path string) (*Pending, error) {
+	target, err := FollowLinks(path)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Dir(target)
-	if err := makeDir(dir); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return nil, err
 	}
+	Reach("create " + filepath.Base(target))
 	file, err := os.CreateTemp(dir, "."+filepath.Base(target)+tempMark) // 0600 from the first byte
 	if err != nil {
 		return nil, fmt.Errorf("creating a file: %w", err)
 	}
-	p := &pendingFile{file: file, target: target}
+	p := &Pending{file: file, target: target}
 	old, err := os.Stat(target)
 	if errors.Is(err, fs.ErrNotExist) {
 		old, err = os.Stat(dir)
 	}
 	if err == nil {
-		err = shareOwner(file.Name(), old)
+		err = ShareOwner(file.Name(), old)
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.discard())
+		return nil, errors.Join(err, p.Discard())
 	}
 	return p, nil
 }
 
-// makeDir makes a directory and those above it that are missing, with mode 0700 and the owner of the one they are in.
-func makeDir(dir string) error {
+// MakeDir makes a directory and those above it that are missing, with mode 0700 and the owner of the one they are in.
+func MakeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
 	above := filepath.Dir(dir)
 	if above != dir {
-		if err := makeDir(above); err != nil {
+		if err := MakeDir(above); err != nil {
 			return err
 		}
 	}
@@ -92,29 +106,31 @@ func makeDir(dir string) error {
 	if err != nil {
 		return fmt.Errorf("creating the directory: %w", err)
 	}
-	return shareOwner(dir, like)
+	return ShareOwner(dir, like)
 }
 
-// commit writes data and puts the file in its place. On an error nothing has changed.
-func (p *pendingFile) commit(data []byte) error {
+// Commit writes data and puts the file in its place. On an error nothing has changed.
+func (p *Pending) Commit(data []byte) error {
 	if err := p.fill(data); err != nil {
-		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, p.discard()))
+		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, p.Discard()))
 	}
 	return p.place()
 }
 
 // place puts the filled file where it belongs.
-func (p *pendingFile) place() error {
+func (p *Pending) place() error {
+	Reach("rename " + filepath.Base(p.target))
 	if err := os.Rename(p.file.Name(), p.target); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, os.Remove(p.file.Name())))
 	}
+	Reach("renamed " + filepath.Base(p.target))
 	if err := syncDir(filepath.Dir(p.target)); err != nil {
 		return fmt.Errorf("flushing the directory of %s: %w", p.target, err)
 	}
 	return nil
 }
 
-func (p *pendingFile) fill(data []byte) error {
+func (p *Pending) fill(data []byte) error {
 	if _, err := p.file.Write(data); err != nil {
 		return err
 	}
@@ -124,17 +140,17 @@ func (p *pendingFile) fill(data []byte) error {
 	return p.file.Close()
 }
 
-// discard gives the place up.
-func (p *pendingFile) discard() error {
+// Discard gives the place up.
+func (p *Pending) Discard() error {
 	if err := p.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return errors.Join(err, os.Remove(p.file.Name()))
 	}
 	return os.Remove(p.file.Name())
 }
 
-// followLinks returns what path finally points to, which need not exist. os.ReadFile would follow links as well; a
+// FollowLinks returns what path finally points to, which need not exist. os.ReadFile would follow links as well; a
 // rename would replace the link.
-func followLinks(path string) (string, error) {
+func FollowLinks(path string) (string, error) {
 	for range 40 { // as many as Linux follows
 		info, err := os.Lstat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink == 0 {
@@ -156,9 +172,9 @@ func followLinks(path string) (string, error) {
 	return "", fmt.Errorf("following links: too many at %s", path)
 }
 
-// removeStaleTemps removes what a killed cdx left half-written beside path: it may hold a login.
-func removeStaleTemps(path string, now time.Time) {
-	target, err := followLinks(path)
+// RemoveStale removes what a killed cdx left half-written beside path: it may hold a login.
+func RemoveStale(path string, now time.Time) {
+	target, err := FollowLinks(path)
 	if err != nil {
 		return
 	}
@@ -174,4 +190,30 @@ func removeStaleTemps(path string, now time.Time) {
 			_ = os.Remove(filepath.Join(dir, entry.Name())) // the next run tries again
 		}
 	}
+}
+
+// Remove removes a file; one that is not there is as good as removed. The removal survives a power cut.
+func Remove(path string) error {
+	Reach("remove " + filepath.Base(path))
+	if err := os.Remove(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("removing %s: %w", path, err)
+	}
+	Reach("removed " + filepath.Base(path))
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("flushing the directory of %s: %w", path, err)
+	}
+	return nil
+}
+
+// ReadBounded reads at most limit bytes and one more, which is enough to see that there are too many.
+func ReadBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(io.LimitReader(file, limit+1))
 }
