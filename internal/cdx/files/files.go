@@ -50,7 +50,7 @@ func WriteIf(path string, data []byte, stillWanted func() error) error {
 		_ = os.Remove(pending.file.Name())
 		return err
 	}
-	return pending.place()
+	return pending.Place()
 }
 
 // Pending is an opened temporary file next to the one it will replace.
@@ -114,11 +114,15 @@ func (p *Pending) Commit(data []byte) error {
 	if err := p.fill(data); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, p.Discard()))
 	}
-	return p.place()
+	return p.Place()
 }
 
-// place puts the filled file where it belongs.
-func (p *Pending) place() error {
+// File is the temporary file, for content that is too large for [Pending.Commit]. Whoever fills it flushes and closes
+// it, and ends with [Pending.Place] or [Pending.Discard].
+func (p *Pending) File() *os.File { return p.file }
+
+// Place puts the filled, flushed and closed file where it belongs. On an error nothing has changed.
+func (p *Pending) Place() error {
 	Reach("rename " + filepath.Base(p.target))
 	if err := os.Rename(p.file.Name(), p.target); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, os.Remove(p.file.Name())))
