@@ -85,13 +85,13 @@ type rig struct {
 	*gateway
 	t   *testing.T
 	dir string
-	set *Set
+	it  *Set
 }
 
 func newRig(t *testing.T) *rig {
 	home := t.TempDir()
 	r := &rig{gateway: newGateway(), t: t, dir: filepath.Join(home, "prompts")}
-	r.set = &Set{
+	r.it = &Set{
 		Place: Place{Dir: r.dir}, Baseline: filepath.Join(home, ".cdx", "prompts.json"),
 		MayPush: func(string) bool { return true }, Fetch: r.fetch, Push: r.push,
 	}
@@ -102,11 +102,11 @@ func newRig(t *testing.T) *rig {
 func (r *rig) sync() *Result {
 	r.t.Helper()
 	r.calls = nil
-	plan, err := r.set.Plan(r.list())
+	plan, err := r.it.Plan(r.list())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	result := r.set.Apply(r.t.Context(), plan)
+	result := r.it.Apply(r.t.Context(), plan)
 	slices.Sort(r.calls)
 	return result
 }
