@@ -59,8 +59,11 @@ func (s *Set) Apply(ctx context.Context, p *Plan) *Result {
 		written = maps.Clone(next)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	replies := s.exchange(ctx, p)
+	replies, wait := s.exchange(ctx, p)
+	defer func() {
+		cancel()
+		wait() // so that nothing goes on when the caller lets go of its lock
+	}()
 	for i := range p.Actions {
 		a := &p.Actions[i]
 		var got reply

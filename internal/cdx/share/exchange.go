@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -18,18 +19,19 @@ type reply struct {
 	err    error
 }
 
-// exchange talks to the gateway about the actions that need it, in their order. The result has a channel for each of
-// them, nil for the others. An exchange begins when one of the last few has been received, so that not all texts are in
-// memory at once.
-func (s *Set) exchange(ctx context.Context, p *Plan) []chan reply {
-	replies := make([]chan reply, len(p.Actions))
+// exchange talks to the gateway about the actions that need it, in their order, until ctx ends; wait returns when all of
+// it is over. replies has a channel for each of them, nil for the others. An exchange begins when one of the last few has
+// been received, so that not all texts are in memory at once.
+func (s *Set) exchange(ctx context.Context, p *Plan) (replies []chan reply, wait func()) {
+	replies = make([]chan reply, len(p.Actions))
 	for i := range p.Actions {
 		if p.Actions[i].Fetch || p.Actions[i].Kind == Push {
 			replies[i] = make(chan reply)
 		}
 	}
+	var running sync.WaitGroup
 	jobs := make(chan int)
-	go func() {
+	running.Go(func() {
 		defer close(jobs)
 		for i := range replies {
 			if replies[i] == nil {
@@ -41,9 +43,9 @@ func (s *Set) exchange(ctx context.Context, p *Plan) []chan reply {
 				return
 			}
 		}
-	}()
+	})
 	for range parallel {
-		go func() {
+		running.Go(func() {
 			for i := range jobs {
 				got := s.ask(ctx, p.folder, p.Actions[i].State, p.Actions[i].Kind, p.Actions[i].Base)
 				select {
@@ -52,9 +54,9 @@ func (s *Set) exchange(ctx context.Context, p *Plan) []chan reply {
 					return
 				}
 			}
-		}()
+		})
 	}
-	return replies
+	return replies, running.Wait
 }
 
 // ask fetches the text of one file, or offers one.

@@ -37,10 +37,10 @@ type Set struct {
 	// once, so that a start of Codex does not repeat the question.
 	OfferAgain bool
 
-	// Fetch asks the gateway for the current text of a file. It is called from several goroutines at once.
+	// Fetch asks the gateway for the current text of a file, until ctx ends. Several goroutines call it at once.
 	Fetch func(ctx context.Context, name string) (text []byte, err error)
-	// Push offers the gateway a text, to be taken only if the current one has the digest base; "": if there is none, or
-	// whatever it is. It is called from several goroutines at once.
+	// Push offers the gateway a text, to be taken only if the current one has the digest base. "": whatever it is; the
+	// gateway listed none. It ends with ctx. Several goroutines call it at once.
 	Push func(ctx context.Context, name string, text []byte, base string) (Answer, error)
 }
 
