@@ -2,11 +2,13 @@ package api
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What a signature is about. It is signed with the document, so that no signature of one kind passes for another.
@@ -64,20 +66,22 @@ type ClientOffer struct {
 
 // ConfigOffer is what POST /sync says about the host's configuration: the document, and how its key came after others.
 type ConfigOffer struct {
-	Config     Signed   `json:"config"`               // HostConfig
-	Successors []Signed `json:"successors,omitempty"` // SigningKey, each signed by the key before it, oldest first
+	Config     Signed     `json:"config"`               // HostConfig
+	SigningKey SigningKey `json:"signing_key"`          // of Config; for a host that has never pinned one, and no other
+	Successors []Signed   `json:"successors,omitempty"` // SigningKey, each signed by the key before it, oldest first
 }
 
-// Sign makes a signed document.
-func Sign(purpose, keyID string, key ed25519.PrivateKey, document any) (Signed, error) {
+// Sign makes a signed document. The key must be an Ed25519 one.
+func Sign(purpose, keyID string, key crypto.Signer, document any) (Signed, error) {
 	text, err := json.Marshal(document)
 	if err != nil {
 		return Signed{}, fmt.Errorf("encoding a document to sign: %w", err)
 	}
-	return Signed{
-		Document: text, KeyID: keyID,
-		Signature: base64.StdEncoding.EncodeToString(ed25519.Sign(key, signedText(purpose, text))),
-	}, nil
+	signature, err := key.Sign(nil, signedText(purpose, text), crypto.Hash(0))
+	if err != nil {
+		return Signed{}, fmt.Errorf("signing a document: %w", err)
+	}
+	return Signed{Document: text, KeyID: keyID, Signature: base64.StdEncoding.EncodeToString(signature)}, nil
 }
 
 // ErrSignature means that a document is not what its signature is of, or that its signature is not the key's.
@@ -85,11 +89,11 @@ var ErrSignature = errors.New("the signature does not fit")
 
 // Open verifies a signed document and decodes it. Errors: ErrSignature, or a document of another shape.
 func (s Signed) Open(purpose string, key SigningKey, document any) error {
-	public, err := base64.StdEncoding.DecodeString(key.PublicKey)
+	public, err := decode64(key.PublicKey)
 	if err != nil || len(public) != ed25519.PublicKeySize || s.KeyID != key.KeyID {
 		return ErrSignature
 	}
-	signature, err := base64.StdEncoding.DecodeString(s.Signature)
+	signature, err := decode64(s.Signature)
 	if err != nil {
 		return ErrSignature
 	}
@@ -104,6 +108,14 @@ func (s Signed) Open(purpose string, key SigningKey, document any) error {
 		return fmt.Errorf("a signed document of another shape: %w", err)
 	}
 	return nil
+}
+
+// decode64 takes one spelling of the bytes only: elsewhere line ends are skipped, and spare bits are not looked at.
+func decode64(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, ErrSignature
+	}
+	return base64.StdEncoding.Strict().DecodeString(text)
 }
 
 func signedText(purpose string, document []byte) []byte {

@@ -22,6 +22,7 @@ import (
 // Salts of the keys derived from a master key. Each use has its own, so that no two uses ever share a key.
 const (
 	saltSeal = "cdxgate/seal/v2" // sealed columns
+	saltSign = "cdxgate/sign/v1" // SigningKey
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 // Errors of Open. None says more than it must: whoever holds a wrong value learns nothing about the right one.
 var (
 	ErrFormat     = errors.New("not a sealed value of version 2")
-	ErrUnknownKey = errors.New("sealed with a master key that the keyring does not hold")
+	ErrUnknownKey = errors.New("a master key that the keyring does not hold")
 	ErrTampered   = errors.New("the sealed value does not open here: it was altered, moved, or sealed with another key")
 )
 
