@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,11 @@ type App struct {
 	// Base URL that hosts use to reach the gateway, printed in install commands. Default: http://localhost:8488.
 	PublicURL string `json:"public_url,omitempty"`
 
+	// PEM file of your own certificate authority, where the public URL's certificate is from one that machines do not
+	// trust by themselves. Install commands and scripts then carry it. Caddy's own authority needs no file. It is read
+	// at the start and at each reload. Default: none.
+	PublicCA string `json:"public_ca,omitempty"`
+
 	// Directory of everything that is ours on disk: the embedded database, the keyring, admin certificates.
 	// Default: ./data.
 	DataDir string `json:"data_dir,omitempty"`
@@ -97,9 +103,12 @@ type App struct {
 	// How long a start may take, the wait for the database included, before it is given up. Default: 1m.
 	StartTimeout caddy.Duration `json:"start_timeout,omitempty"`
 
+	ctx      caddy.Context
 	config   gateway.Config
 	fleet    fleet.Config
 	rules    ratelimit.Rules
+	publicCA []*x509.Certificate // of the option; nil until Start
+	trust    rememberedTrust
 	logger   *slog.Logger
 	core     *pooledCore
 	surfaces atomic.Pointer[surfaces] // nil until Start is done
@@ -122,7 +131,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads the options and claims a place in the pool of open gateways. It connects to nothing, starts nothing
 // and writes nothing: validating a configuration runs it too.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger, a.started = ctx.Slogger(), make(chan struct{})
+	a.ctx, a.logger, a.started = ctx, ctx.Slogger(), make(chan struct{})
 	if err := a.resolve(); err != nil {
 		return err
 	}
@@ -205,6 +214,9 @@ func (a *App) Validate() error {
 
 // Start opens the gateway, which may take a while the first time, and then admits traffic.
 func (a *App) Start() error {
+	if err := a.readPublicCA(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.StartTimeout))
 	defer cancel()
 	// Caddy stops nothing before a start is over: who wants to end the process now must not wait for that.
@@ -249,10 +261,12 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service) {
 			Clients: release.NewClients(a.clientDir()), Usage: usage.New(core.DB, nil),
 			Library: library.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
 			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
-			PublicURL: a.PublicURL, InstallationID: core.InstallationID.String(), Version: Version,
+			PublicURL: a.PublicURL, PublicCA: func() string { return a.publicTLS().CA }, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
-		admin: admin.New(admin.Config{Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, Logger: a.logger}),
+		admin: admin.New(admin.Config{
+			Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, PublicTLS: a.publicTLS, Logger: a.logger,
+		}),
 	})
 }
 

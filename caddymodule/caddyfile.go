@@ -69,6 +69,7 @@ func noOptions(d *caddyfile.Dispenser) error {
 //
 //	cdxgate {
 //		public_url         <url> [<url>...]   # the first counts; the others are what it falls back to when it is empty
+//		public_ca          <file>
 //		data_dir           <dir>
 //		database           <connection string>
 //		database_max_conns <number>
@@ -114,7 +115,7 @@ func parseApp(d *caddyfile.Dispenser, previous any) (any, error) {
 func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 	values := d.RemainingArgs()
 	texts := map[string]*string{
-		"data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
+		"public_ca": &a.PublicCA, "data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
 		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
 	}
 	durations := map[string]*caddy.Duration{

@@ -19,6 +19,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/operator"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 )
 
 // Exit codes of the verbs, after sysexits.h.
@@ -160,7 +161,7 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
-	app, _, err := loadApp(cmd)
+	app, adminAddress, err := loadApp(cmd)
 	if err != nil {
 		return operator.Config{}, 0, err
 	}
@@ -174,7 +175,8 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 	}
 	return operator.Config{
 		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
-		JSON: output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		PublicTLS: func() (publictls.Trust, error) { return app.askPublicTLS(adminAddress) },
+		JSON:      output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}, time.Duration(app.StartTimeout), nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 	Credentials *credential.Service
 	Certs       *adminca.Service
 	Limits      *ratelimit.Service
+	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	Logger      *slog.Logger
 }
 
@@ -111,7 +113,7 @@ func (s *Surface) register(r *call.Request, by audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fleet.WireEnrolment(enrolment), nil
+	return fleet.WireEnrolment(enrolment, s.cfg.PublicTLS()), nil
 }
 
 // deleteHost removes a host; its key is dead when this answers.
@@ -132,5 +134,5 @@ func (s *Surface) seedCommand(r *call.Request, by audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return credential.WireSeed(seed), nil
+	return credential.WireSeed(seed, s.cfg.PublicTLS()), nil
 }

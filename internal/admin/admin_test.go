@@ -14,6 +14,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -319,4 +320,20 @@ func TestRefusedCertificatesAreLimited(t *testing.T) {
 		}
 	}
 	call(alice, "203.0.113.77").Invalid(t, "fqdn", "fqdn is required")
+}
+
+// Behind a private authority both commands pin what the gateway shows when they are asked for, and name who signed it.
+func TestCommandsPinAPrivateCertificate(t *testing.T) {
+	t.Parallel()
+	trust := publictls.Trust{CA: "-----BEGIN CERTIFICATE-----\nx\n", Pins: []string{"a+/="}}
+	g := gatewaytest.New(t, gatewaytest.Options{Trust: trust})
+	o := &office{g, certified(t, g, "alice")}
+	installer := o.registered(t, `{"fqdn":"build7.example"}`).Installer
+	var seed api.SeedCommand
+	o.DoAdmin(t, o.admin, gatewaytest.Request{Method: http.MethodPost, Path: api.PathSeedCommand}).Decode(t, &seed)
+	for url, got := range map[string][2]string{installer.URL: {installer.Command, installer.CA}, seed.URL: {seed.Command, seed.CA}} {
+		if want := "curl -fsSLk --pinnedpubkey 'sha256//a+/=' " + url + " | sh"; got != [2]string{want, trust.CA} {
+			t.Errorf("got %q, want %q and the authority", got, want)
+		}
+	}
 }

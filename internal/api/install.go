@@ -52,6 +52,7 @@ type Installer struct {
 	Token     string `json:"token"`
 	URL       string `json:"url"`
 	Command   string `json:"command"`
+	CA        string `json:"ca,omitempty"` // PEM of the private authority that signed the gateway's certificate
 	ExpiresAt Time   `json:"expires_at"`
 }
 
@@ -69,6 +70,7 @@ type SeedCommand struct {
 	Token     string `json:"token"`
 	URL       string `json:"url"`
 	Command   string `json:"command"`
+	CA        string `json:"ca,omitempty"` // PEM of the private authority that signed the gateway's certificate
 	ExpiresAt Time   `json:"expires_at"`
 }
 

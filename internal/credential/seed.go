@@ -13,6 +13,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api/jsondoc"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/token"
 )
 
@@ -34,7 +35,6 @@ const (
 type Seed struct {
 	Token     token.Token
 	URL       string // of the script
-	Command   string // one line for the machine's shell
 	ExpiresAt time.Time
 }
 
@@ -52,7 +52,6 @@ func (s *Service) NewSeed(ctx context.Context, account string, by audit.Actor) (
 		return nil, fmt.Errorf("drawing a row id: %w", err)
 	}
 	seed := &Seed{Token: minted, URL: s.cfg.PublicURL + api.PathSeed + minted.Reveal()}
-	seed.Command = "curl -fsSL " + seed.URL + " | sh"
 	err = s.store.WithTx(ctx, func(q *db.Queries) error {
 		owner, err := q.AccountByName(ctx, account)
 		if err != nil {
@@ -75,9 +74,11 @@ func (s *Service) NewSeed(ctx context.Context, account string, by audit.Actor) (
 	return seed, nil
 }
 
-// WireSeed is the answer to whoever asked for a seed token.
-func WireSeed(s *Seed) api.SeedCommand {
-	return api.SeedCommand{Token: s.Token.Reveal(), URL: s.URL, Command: s.Command, ExpiresAt: api.Time{Time: s.ExpiresAt}}
+// WireSeed is the answer to whoever asked for a seed token, for a machine that needs the given trust.
+func WireSeed(s *Seed, trust publictls.Trust) api.SeedCommand {
+	return api.SeedCommand{
+		Token: s.Token.Reveal(), URL: s.URL, Command: trust.Command(s.URL), CA: trust.CA, ExpiresAt: api.Time{Time: s.ExpiresAt},
+	}
 }
 
 // SeedState says what a seed token is good for. Looking at it changes nothing.

@@ -33,7 +33,6 @@ type Enrolment struct {
 	Key       APIKey
 	Token     InstallToken
 	URL       string // of the installer
-	Command   string // one line for the machine's shell
 	ExpiresAt time.Time
 }
 
@@ -64,7 +63,6 @@ func (s *Service) Register(ctx context.Context, r Registration, by audit.Actor) 
 		return nil, err
 	}
 	e.URL = s.cfg.PublicURL + api.PathInstall + install.Reveal()
-	e.Command = "curl -fsSL " + e.URL + " | sh"
 	return e, nil
 }
 

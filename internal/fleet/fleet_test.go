@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 )
 
 // However a key or a token gets printed, it stays hidden.
@@ -169,7 +170,7 @@ func TestWire(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	e := r.register(t, fleet.Registration{Insecure: true, VIP: true})
-	text, err := json.Marshal(fleet.WireEnrolment(e))
+	text, err := json.Marshal(fleet.WireEnrolment(e, publictls.Trust{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func TestWire(t *testing.T) {
 		t.Errorf("got host\n%s\nwant\n%s", got, fmt.Sprint(want))
 	}
 	if got := fmt.Sprint(answer.Installer); got != fmt.Sprint(map[string]any{
-		"token": e.Token.Reveal(), "url": e.URL, "command": e.Command, "expires_at": e.ExpiresAt.UTC().Format(api.TimeFormat),
+		"token": e.Token.Reveal(), "url": e.URL, "command": "curl -fsSL " + e.URL + " | sh", "expires_at": e.ExpiresAt.UTC().Format(api.TimeFormat),
 	}) {
 		t.Errorf("got installer %s", got)
 	}

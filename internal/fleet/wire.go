@@ -5,6 +5,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 )
 
 // Wire is a host as hosts and admins see it.
@@ -18,12 +19,12 @@ func Wire(h *db.Host) api.Host {
 	}
 }
 
-// WireEnrolment is the answer to a registration.
-func WireEnrolment(e *Enrolment) *api.RegisterResponse {
+// WireEnrolment is the answer to a registration, for a machine that needs the given trust.
+func WireEnrolment(e *Enrolment, trust publictls.Trust) *api.RegisterResponse {
 	return &api.RegisterResponse{
 		Host: api.RegisteredHost{Host: Wire(&e.Host), APIKey: e.Key.Reveal(), ID: e.Host.ID},
 		Installer: api.Installer{
-			Token: e.Token.Reveal(), URL: e.URL, Command: e.Command, ExpiresAt: api.Time{Time: e.ExpiresAt},
+			Token: e.Token.Reveal(), URL: e.URL, Command: trust.Command(e.URL), CA: trust.CA, ExpiresAt: api.Time{Time: e.ExpiresAt},
 		},
 	}
 }

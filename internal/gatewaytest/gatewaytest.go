@@ -36,6 +36,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
@@ -57,6 +58,7 @@ type Options struct {
 	Limits  ratelimit.Rules   // Default: nobody is limited
 	Flow    int64             // bytes of builds in flight to one address. Default: ratelimit.DownloadBytes
 	Fleet   fleet.Config      // PublicURL and Now are set by New
+	Trust   publictls.Trust   // what machines need to recognise PublicURL's certificate
 }
 
 // Gateway is a running gateway. It ends with its test.
@@ -122,10 +124,10 @@ func (g *Gateway) compose(opts Options) {
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
-		Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
+		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, Logger: g.Logger()})
+	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})
 }
 
 func (g *Gateway) listen(t testing.TB) {

@@ -28,6 +28,7 @@ type Config struct {
 	Limits         *ratelimit.Service
 	Downloads      *ratelimit.Flow // bytes of client builds
 	PublicURL      string          // base URL hosts use, without a trailing slash
+	PublicCA       func() string   // PEM of the private authority that signs the public URL's certificate now, or ""
 	InstallationID string
 	Version        string                      // of the gateway and of the cdx it hands out
 	Ping           func(context.Context) error // nil error: the database answers

@@ -56,6 +56,7 @@ func (s *Surface) scriptFor(state fleet.TokenState, install token.Token) ([]byte
 	}
 	return installScript(installScriptParams{
 		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: install.Reveal(), Version: s.cfg.Version, Clients: shellClients(builds),
+		Reach: transport{CA: s.cfg.PublicCA()},
 	}), nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
 
@@ -219,5 +220,28 @@ func TestHealth(t *testing.T) {
 		if a.Header.Get("Retry-After") == "" {
 			t.Errorf("got headers %v, want Retry-After", a.Header)
 		}
+	}
+}
+
+// What is served carries the authority that signs the certificate now; scripts that refuse need none.
+func TestScriptsCarryAPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	const ca = "-----BEGIN CERTIFICATE-----\nplanted\n-----END CERTIFICATE-----\n"
+	g := gatewaytest.New(t, gatewaytest.Options{
+		Clients: map[string]string{"linux-amd64": "a build", "linux-arm64": "another"}, Trust: publictls.Trust{CA: ca},
+	})
+	host := g.Register(t, "build7.example")
+	for path, want := range map[string]bool{
+		api.PathInstall + host.Token.Reveal():                    true,
+		api.PathSeed + newSeed(t, g).Token.Reveal():              true,
+		api.PathInstall + "0d0f7a52-4b1c-4a8e-9a77-2f3a5b6c7d8e": false,
+	} {
+		if a := g.Do(t, gatewaytest.Request{Path: path}); a.Status != 200 || strings.Contains(string(a.Body), "planted") != want {
+			t.Errorf("%s: got %d %s, want the authority in it: %v", path, a.Status, a.Body, want)
+		}
+	}
+	a := g.Do(t, gatewaytest.Request{Path: api.PathWrapperFile, Key: host.Key.Reveal()})
+	if a.Status != 200 || !strings.Contains(string(a.Body), "planted") {
+		t.Errorf("the script that replaces a wrapper: got %d %s, want the authority in it", a.Status, a.Body)
 	}
 }

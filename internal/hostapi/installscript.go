@@ -13,9 +13,10 @@ import (
 type installScriptParams struct {
 	BaseURL string                 // of the gateway, without a trailing slash
 	FQDN    string                 // of the host
-	Token   string                 // the install token; reaches cdx by standard input, never as an argument
+	Token   string                 // the install token; reaches cdx by standard input, never as an argument; so does the CA, after it
 	Version string                 // of the builds
 	Clients map[string]shellClient // platform (linux-amd64) → build
+	Reach   transport
 }
 
 // installScript renders the POSIX shell script that puts cdx on a machine and enrols it. It runs under dash, bash,
@@ -30,13 +31,13 @@ func installScript(p installScriptParams) []byte {
 	b.WriteString("# Installs cdx on this machine and enrols it. Works once. Contains no API key.\n")
 	b.WriteString("_cdx_installer() {\n\tset -eu\n")
 	// A name that the user happens to export would take its new value to every command we start.
-	b.WriteString("\tunset base fqdn token version available digest size os arch platform dir other shown tmp found first\n")
+	b.WriteString("\tunset base fqdn token version available digest size os arch platform dir other shown tmp found first ca ca_file\n")
 	assign(&b, "base", p.BaseURL)
 	assign(&b, "fqdn", p.FQDN)
 	assign(&b, "token", p.Token)
 	assign(&b, "version", p.Version)
 	b.WriteString(installScriptHead)
-	b.WriteString(shellTools)
+	b.WriteString(shellTools(p.Reach))
 	b.WriteString("\tsay \"cdx installer for $fqdn ($platform)\"\n\n")
 	b.WriteString(shellBuilds(p.Clients))
 	b.WriteString(installScriptPlace)
@@ -82,7 +83,7 @@ const installScriptTail = `
 	esac
 
 	umask 077
-	printf '%s\n' "$base/install/$token" | "$dir/cdx" enroll
+	printf '%s\n' "$base/install/$token" ${ca:+"$ca"} | "$dir/cdx" enroll
 }
 _cdx_installer
 `

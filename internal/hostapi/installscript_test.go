@@ -24,8 +24,38 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 )
 
-// Every test runs the script with both: Debian's sh is dash.
-var shells = []string{"sh", "bash"}
+// Every test runs the script with each of these. Debian's sh is dash; that of small systems is busybox's, whose name for
+// itself is ash.
+var shells = installedShells()
+
+// installedShells leaves out a shell that has commands of its own and prefers them to those on PATH, as some builds of
+// busybox do: to it the stubs are nothing, and a test that root runs would install into the machine itself.
+func installedShells() (found []string) {
+	dir, err := os.MkdirTemp("", "shells")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := os.WriteFile(filepath.Join(dir, "id"), []byte("#!/bin/sh\necho the stub\n"), 0o700); err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"sh", "bash", "dash", "ash"} {
+		cmd := exec.Command(program(name), "-c", "id")
+		cmd.Args[0], cmd.Env = name, []string{"PATH=" + dir}
+		if out, err := cmd.Output(); err == nil && string(out) == "the stub\n" {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// program is what a command is called on the machine that runs the tests.
+func program(name string) string {
+	if name == "ash" {
+		return "busybox"
+	}
+	return name
+}
 
 const scriptToken = "3f6c0a9e-8d2b-4c1a-9e7f-5a4b3c2d1e0f"
 
@@ -61,6 +91,9 @@ var forbidden = []string{"sudo", "su", "doas", "pkexec", "apt", "apt-get", "dnf"
 
 func newMachine(t *testing.T, client []byte, tools ...string) *machine {
 	t.Helper()
+	if !slices.Contains(shells, "sh") || !slices.Contains(shells, "bash") {
+		t.Fatalf("of this machine's shells only %v run what is on PATH", shells)
+	}
 	dir := t.TempDir()
 	m := &machine{t: t, home: filepath.Join(dir, "home with space"), bin: filepath.Join(dir, "bin"), client: client, ran: filepath.Join(dir, "ran")}
 	for _, d := range []string{m.home, m.bin} {
@@ -68,7 +101,8 @@ func newMachine(t *testing.T, client []byte, tools ...string) *machine {
 			t.Fatal(err)
 		}
 	}
-	m.tools(append([]string{"sh", "bash", "uname", "mkdir", "rm", "mv", "chmod", "cat", "env"}, tools...)...)
+	m.tools(shells...)
+	m.tools(append([]string{"uname", "mkdir", "rm", "mv", "chmod", "cat", "env"}, tools...)...)
 	m.stub("id", "echo 1000")
 	for _, name := range forbidden {
 		m.stub(name, "echo "+name+" >>'"+m.ran+"'")
@@ -107,7 +141,17 @@ func digestOf(data []byte) string {
 
 // substitutes do what commands would that not every machine for tests has, with those that each has.
 var substitutes = map[string]string{
-	"wget":    `[ "$1 $2" = "-q -O" ] && exec curl -fsS -o "$3" "$4"`,
+	"wget": `while [ $# -gt 1 ]; do
+	case $1 in
+	-O) out=$2; shift ;;
+	--ca-certificate=*) ca=${1#*=} ;;
+	--pinnedpubkey=*) pin=${1#*=} ;;
+	--no-check-certificate) insecure=-k ;;
+	esac
+	shift
+done
+[ "$1" = --help ] && exec echo --ca-certificate --pinnedpubkey
+exec curl -fsS $insecure ${ca:+--cacert "$ca"} ${pin:+--pinnedpubkey "$pin"} ${out:+-o "$out"} "$1"`,
 	"shasum":  `[ "$*" = "-a 256" ] && exec sha256sum`,
 	"openssl": `[ "$*" = "dgst -sha256" ] && sum=$(sha256sum) && echo "SHA2-256(stdin)= ${sum%% *}"`,
 	"perl":    "exit 1", // shasum is written in it
@@ -117,7 +161,7 @@ var substitutes = map[string]string{
 func (m *machine) tools(names ...string) {
 	m.t.Helper()
 	for _, name := range names {
-		path, err := exec.LookPath(name)
+		path, err := exec.LookPath(program(name))
 		if substitute := substitutes[name]; err != nil && substitute != "" {
 			m.stub(name, "PATH='"+os.Getenv("PATH")+"'\n"+substitute)
 			continue
@@ -403,7 +447,8 @@ func TestShellQuoteSurvivesEveryShell(t *testing.T) {
 	}
 	for _, shell := range shells {
 		for _, locale := range []string{"C", "C.UTF-8"} {
-			cmd := exec.Command(shell)
+			cmd := exec.Command(program(shell))
+			cmd.Args[0] = shell
 			cmd.Env = append(os.Environ(), "LC_ALL="+locale)
 			cmd.Stdin = bytes.NewReader(script.Bytes())
 			cmd.Dir = t.TempDir()

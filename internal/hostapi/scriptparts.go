@@ -18,24 +18,86 @@ type shellClient struct {
 	SizeBytes int64
 }
 
-// shellTools defines fail, have and get, and finds out what this machine is: $platform.
-const shellTools = `	tmp=
-	trap '[ -z "$tmp" ] || rm -f "$tmp"' EXIT
+// transport is how a script reaches the gateway. The zero value: as the machine reaches anything.
+type transport struct {
+	CA       string // PEM of the private authority that signs the gateway's certificate, which then is the only one that counts
+	IPv4Only bool
+}
+
+// curl is the beginning of a curl command line.
+func (t transport) curl(options string) string {
+	command := "curl " + options
+	if t.IPv4Only {
+		command += " -4"
+	}
+	if t.CA != "" {
+		command += ` --cacert "$ca_file"`
+	}
+	return command
+}
+
+// wget is the beginning of a wget command line.
+func (t transport) wget(options string) string {
+	command := "wget " + options
+	if t.IPv4Only {
+		command += " -4"
+	}
+	if t.CA != "" {
+		command += ` --ca-certificate="$ca_file"`
+	}
+	return command
+}
+
+// shellCA sets $ca and writes it to $ca_file, which curl and wget read. shellTraps removes that. It needs fail.
+func (t transport) shellCA(b *strings.Builder) {
+	assign(b, "ca", strings.TrimSuffix(t.CA, "\n"))
+	if t.CA == "" {
+		return
+	}
+	b.WriteString(`	ca_file=$(mktemp) && printf '%s\n' "$ca" >"$ca_file" || fail 73 "no temporary file can be written, so nothing was done" "Make room, or set TMPDIR."
+`)
+}
+
+// shellTraps removes $tmp and $ca_file however the script ends.
+const shellTraps = `	tmp=
+	ca_file=
+	trap '[ -z "$tmp" ] || rm -f "$tmp"; [ -z "$ca_file" ] || rm -f "$ca_file"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+`
 
-	fail() { # STATUS WHAT NEXT
+// shellFail defines fail.
+const shellFail = `	fail() { # STATUS WHAT NEXT
 		printf '✗ %s\n  %s\n' "$2" "$3" >&2
 		exit "$1"
 	}
-	have() { command -v "$1" >/dev/null 2>&1; }
-	get() { # URL FILE
-		if have curl; then
-			curl -fsSL -o "$2" "$1"
-		elif have wget; then
-			wget -q -O "$2" "$1"
-		else
+`
+
+// shellTools defines fail, have and get, and finds out what this machine is: $platform.
+func shellTools(t transport) string {
+	var b strings.Builder
+	b.WriteString(shellTraps + "\n" + shellFail)
+	t.shellCA(&b)
+	b.WriteString("	have() { command -v \"$1\" >/dev/null 2>&1; }\n")
+	b.WriteString("	get() { # URL FILE\n		if have curl; then\n")
+	b.WriteString("			" + t.curl("-fsSL") + " -o \"$2\" \"$1\"\n		elif have wget; then\n")
+	if t.CA != "" {
+		b.WriteString(shellWgetKnowsCA)
+	}
+	b.WriteString("			" + t.wget("-q") + " -O \"$2\" \"$1\"\n")
+	b.WriteString(shellToolsTail)
+	return b.String()
+}
+
+// shellWgetKnowsCA fails where wget is that of busybox, which would say no more than how it is used.
+const shellWgetKnowsCA = `			case $(wget --help 2>&1) in
+			*--ca-certificate*) ;;
+			*) fail 69 "this machine's wget cannot be told whom to trust, so nothing was installed" "Install curl, then try again." ;;
+			esac
+`
+
+const shellToolsTail = `		else
 			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."
 		fi
 	}

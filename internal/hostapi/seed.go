@@ -29,7 +29,7 @@ func (s *Surface) seeder(w http.ResponseWriter, r *call.Request) (any, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	text := seedScript(s.cfg.PublicURL, seed.Reveal())
+	text := seedScript(s.cfg.PublicURL, seed.Reveal(), transport{CA: s.cfg.PublicCA()})
 	if state.State != api.InstallReady {
 		text = refusalScript(state.State, explainSeed(state), "Ask an admin for a new one: cdxgate auth seed-command")
 	}

@@ -4,25 +4,23 @@ import "strings"
 
 // seedScript renders the POSIX shell script that uploads this machine's login. It needs curl, by which it came. The token
 // reaches curl by standard input, never as an argument, and nothing of the login is printed.
-func seedScript(baseURL, seedToken string) []byte {
+func seedScript(baseURL, seedToken string, reach transport) []byte {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n")
 	b.WriteString("# Uploads this machine's Codex login to be the fleet's. Works once. Reads nothing from the gateway.\n")
 	b.WriteString("_cdx_seed() {\n\tset -eu\n")
-	b.WriteString("\tunset base token file shown answer code reason generation\n")
+	b.WriteString("\tunset base token file shown answer code reason generation tmp ca ca_file\n")
 	assign(&b, "base", baseURL)
 	assign(&b, "token", seedToken)
+	b.WriteString("\n\texec </dev/null # the rest of this script comes from there: no command may swallow it\n")
+	b.WriteString(shellTraps + "\n" + shellFail)
+	reach.shellCA(&b)
+	b.WriteString("\tpost() { " + reach.curl("-sS") + " \"$@\"; }\n")
 	b.WriteString(seedScriptBody)
 	return []byte(b.String())
 }
 
 const seedScriptBody = `
-	exec </dev/null # the rest of this script comes from there: no command may swallow it
-	fail() { # STATUS WHAT NEXT
-		printf '✗ %s\n  %s\n' "$2" "$3" >&2
-		exit "$1"
-	}
-
 	file=${CODEX_HOME:-${HOME:?is not set, so Codex has no home}/.codex}/auth.json
 	shown=$file
 	case $file in
@@ -34,7 +32,7 @@ const seedScriptBody = `
 
 	printf 'Uploading %s to %s\n' "$shown" "$base"
 	answer=$(printf 'url = "%s/seed/auth/%s"\n' "$base" "$token" |
-		curl -sS -K - -H 'Content-Type: application/json' --data-binary "@$file" -w '\n%{http_code}') ||
+		post -K - -H 'Content-Type: application/json' --data-binary "@$file" -w '\n%{http_code}') ||
 		fail 69 "$base could not be reached, so nothing was uploaded" "Try again; if it happens twice, tell your admin."
 	code=${answer##*
 }

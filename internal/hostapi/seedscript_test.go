@@ -25,7 +25,7 @@ func seeding(t *testing.T, status int, answer string) (m *machine, got *string) 
 	}))
 	t.Cleanup(gateway.Close)
 	m.server = gateway
-	m.script = seedScript(gateway.URL, scriptToken)
+	m.script = seedScript(gateway.URL, scriptToken, transport{})
 	if err := os.Mkdir(filepath.Join(m.home, ".codex"), 0o700); err != nil {
 		t.Fatal(err)
 	}

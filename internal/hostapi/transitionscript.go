@@ -14,6 +14,7 @@ type transitionParams struct {
 	Secure         bool   // it may keep a login on disk
 	InstallationID string // of the gateway
 	Version        string // of the builds
+	Reach          transport
 }
 
 // transitionScript renders what a host of the reference takes for a newer version of its wrapper and puts into the
@@ -35,7 +36,7 @@ func transitionScript(p transitionParams) []byte {
 	b.WriteString("_cdx_transition() {\n")
 	// A name that the user happens to export would take its new value to Codex.
 	b.WriteString("\tunset WRAPPER_VERSION CODEX_SYNC_BASE_URL_DEFAULT CODEX_SYNC_API_KEY_DEFAULT CODEX_SYNC_FQDN_DEFAULT\n")
-	b.WriteString("\tunset CODEX_HOST_SECURE CODEX_INSTALLATION_ID base version self home config dir other status\n")
+	b.WriteString("\tunset CODEX_HOST_SECURE CODEX_INSTALLATION_ID base version self home config dir other status ca ca_file ca_json\n")
 	fmt.Fprintf(&b, "\tWRAPPER_VERSION=\"%s\"\n", p.Version)
 	assign(&b, "CODEX_SYNC_BASE_URL_DEFAULT", p.BaseURL)
 	assign(&b, "CODEX_SYNC_API_KEY_DEFAULT", p.APIKey)
@@ -44,12 +45,21 @@ func transitionScript(p transitionParams) []byte {
 	assign(&b, "CODEX_INSTALLATION_ID", p.InstallationID)
 	b.WriteString(transitionPlace)
 	b.WriteString("\n\t(\n\tset -eu\n\tumask 022\n\tsay() { printf '%s\\n' \"$1\" >&2; }\n")
-	b.WriteString(shellTools)
+	b.WriteString(shellTools(p.Reach))
+	assign(&b, "ca_json", caMember(p.Reach.CA))
 	b.WriteString(transitionConfig)
 	b.WriteString(transitionDigest)
 	b.WriteString(shellPutClient)
 	b.WriteString(transitionTail)
 	return []byte(b.String())
+}
+
+// caMember is one more member of the configuration. Of what PEM is made of, line ends alone mean something in JSON.
+func caMember(ca string) string {
+	if ca == "" {
+		return ""
+	}
+	return `,"ca":"` + strings.ReplaceAll(ca, "\n", `\n`) + `"`
 }
 
 // transitionPlace decides where cdx goes: into the wrapper's place, or, if this user may not, where an installer would
@@ -102,8 +112,8 @@ $made"
 				mkdir -p "${config%/*}" || exit
 				;;
 			esac
-			rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s}\n' \
-				"$base" "$CODEX_SYNC_API_KEY_DEFAULT" "$CODEX_SYNC_FQDN_DEFAULT" "$CODEX_INSTALLATION_ID" "$secure" >"$config.$$" &&
+			rm -f "$config.$$" && set -C && printf '{"base_url":"%s","api_key":"%s","fqdn":"%s","installation_id":"%s","secure":%s%s}\n' \
+				"$base" "$CODEX_SYNC_API_KEY_DEFAULT" "$CODEX_SYNC_FQDN_DEFAULT" "$CODEX_INSTALLATION_ID" "$secure" "$ca_json" >"$config.$$" &&
 				mv -f "$config.$$" "$config" || exit
 			if [ "$(id -u)" = 0 ]; then
 				# Root may run this with the home of somebody else, to whom these files then belong.

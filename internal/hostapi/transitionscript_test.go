@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -103,7 +104,7 @@ func (m *machine) wantConfig(path string) {
 		m.t.Errorf("got %s: %v", text, err)
 	}
 	want := api.EnrolResponse{BaseURL: m.server.URL, APIKey: oldKey, FQDN: "falcon.fra.example.net", InstallationID: scriptToken, Secure: true}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		m.t.Errorf("got %+v, want %+v", got, want)
 	}
 	for file, mode := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir} {

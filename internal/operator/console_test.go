@@ -18,6 +18,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -35,7 +36,8 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{g: gatewaytest.New(t, gatewaytest.Options{}), out: &bytes.Buffer{}, err: &bytes.Buffer{}}
 	console, err := Open(t.Context(), Config{
 		Gateway:   gateway.Config{DataDir: d.g.DataDir, DatabaseURL: d.g.Core.DB.Pool().Config().ConnString(), MaxConns: 2},
-		PublicURL: gatewaytest.PublicURL, Limits: ratelimit.Defaults(), In: strings.NewReader(""), Out: d.out, Err: d.err,
+		PublicURL: gatewaytest.PublicURL, PublicTLS: func() (publictls.Trust, error) { return publictls.Trust{}, nil },
+		Limits: ratelimit.Defaults(), In: strings.NewReader(""), Out: d.out, Err: d.err,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -41,8 +41,9 @@ func (c *Console) HostAdd(ctx context.Context, fqdn string, opts HostAddOptions)
 		return err
 	}
 	c.say("✓ %s is registered, key %s…", enrolment.Host.FQDN, enrolment.Key.Prefix())
+	answer := fleet.WireEnrolment(enrolment, c.publicTLS())
 	c.say("  Run this on it before %s; it works once:\n", moment(enrolment.ExpiresAt))
-	return c.print(fleet.WireEnrolment(enrolment), func(out io.Writer) { _, _ = fmt.Fprintln(out, enrolment.Command) })
+	return c.print(answer, func(out io.Writer) { _, _ = fmt.Fprintln(out, answer.Installer.Command) })
 }
 
 // listedHost is a host as host list -o json shows it.

@@ -26,6 +26,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -36,6 +37,7 @@ var ErrDeclined = errs.New(errs.Conflict, "declined", "nothing was changed")
 type Config struct {
 	Gateway    gateway.Config
 	PublicURL  string
+	PublicTLS  func() (publictls.Trust, error) // what a machine needs to recognise the public URL's certificate now
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
 	Limits     ratelimit.Rules // of the gateway
@@ -140,6 +142,20 @@ func (c *Console) say(format string, args ...any) {
 	if !c.JSON {
 		_, _ = fmt.Fprintf(c.Err, format+"\n", args...)
 	}
+}
+
+// publicTLS is what a machine needs to recognise the gateway. What the operator has to do about it is said.
+func (c *Console) publicTLS() publictls.Trust {
+	trust, err := c.PublicTLS()
+	switch {
+	case err != nil:
+		c.say("! Nobody could say what certificate the gateway shows: %v", err)
+		c.say("  If it is from a private authority, ask for a new command once the gateway runs.")
+	case trust.ByHand():
+		c.say("! The certificate is from your own authority (public_ca): the machine must know that already,")
+		c.say("  or curl must be given its file: curl --cacert FILE …")
+	}
+	return trust
 }
 
 // confirm asks a question that must be answered with yes.

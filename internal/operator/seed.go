@@ -14,6 +14,7 @@ func (c *Console) AuthSeedCommand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	answer := credential.WireSeed(seed, c.publicTLS())
 	c.say("  Run this on the machine that is logged in, before %s; it works once:\n", moment(seed.ExpiresAt))
-	return c.print(credential.WireSeed(seed), func(out io.Writer) { _, _ = fmt.Fprintln(out, seed.Command) })
+	return c.print(answer, func(out io.Writer) { _, _ = fmt.Fprintln(out, answer.Command) })
 }
