@@ -21,9 +21,10 @@ const (
 
 // call is a classified command line.
 type call struct {
-	verb   verb
-	args   []string // what Codex gets, byte for byte
-	misuse string   // verbMisused: what is wrong
+	verb    verb
+	args    []string // what Codex gets, byte for byte
+	literal bool     // a leading "--" said that the first word is Codex's
+	misuse  string   // verbMisused: what is wrong
 }
 
 // classify decides who answers a command line. Our verbs count only as the first argument; whatever is not ours
@@ -33,7 +34,9 @@ func classify(args []string) call {
 		return call{verb: verbRun}
 	}
 	if args[0] == "--" {
-		return codexCall(args[1:])
+		c := codexCall(args[1:])
+		c.literal = true
+		return c
 	}
 	alone := len(args) == 1
 	switch args[0] {

@@ -77,7 +77,9 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		if err := s.home.setAside(); err != nil {
 			return cannotWrite(fmt.Errorf("setting the login aside: %w", err))
 		}
-		if status, err = a.startCodex(bin, c.args); err != nil {
+		args := s.keepToFile(c.args)
+		a.warn(s.notices)
+		if status, err = a.startCodex(bin, args); err != nil {
 			return errors.Join(err, s.home.restoreAside())
 		}
 		if c.verb == verbLogoutArgs && status == 0 {

@@ -111,6 +111,12 @@ func (l login) usable() bool {
 	return l.accessToken() != "" || l.doc.Text("OPENAI_API_KEY") != ""
 }
 
+// renewable reports whether Codex can renew the login without the gateway.
+func (l login) renewable() bool {
+	token := l.doc.Object("tokens").Text("refresh_token")
+	return token != "" && !strings.HasPrefix(token, placeholderPrefix)
+}
+
 // uploadable reports whether the login is one that a fleet can share: it has tokens. A user's API key stays here.
 func (l login) uploadable() bool { return l.accessToken() != "" }
 

@@ -6,7 +6,8 @@
 //	args.go     which of our verbs it is, or that it is Codex's
 //	config.go   which gateway this machine belongs to, and its API key
 //	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, authfile.go reads, atomic.go writes)
-//	run.go      Codex itself, once, with untouched arguments
+//	arguments.go the two things that may be added to Codex's arguments
+//	run.go      Codex itself, once
 //	sync.go     push, if Codex changed the login
 //
 // The rules that hold everywhere: standard output belongs to Codex while it runs; the API key is in no argument, no
@@ -97,7 +98,7 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 	case verbLoginArgs, verbLogoutArgs:
 		return a.runWithoutLogin(ctx, c)
 	default:
-		return a.runWithLogin(ctx, c.args)
+		return a.runWithLogin(ctx, c)
 	}
 }
 

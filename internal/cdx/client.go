@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -44,11 +45,12 @@ type client struct {
 }
 
 // newHTTPClient returns a client that never follows a redirect, so that a key or an install token reaches only the
-// address that it was meant for.
-func newHTTPClient() *http.Client {
+// address that it was meant for. It trusts roots; nil: the system's authorities.
+func newHTTPClient(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own value
 	transport.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
 	transport.TLSHandshakeTimeout = connectTimeout
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	transport.MaxResponseHeaderBytes = 64 << 10
 	return &http.Client{
 		Transport:     transport,
@@ -56,8 +58,38 @@ func newHTTPClient() *http.Client {
 	}
 }
 
+// rootsWith returns the system's authorities and those of ca, PEM; nil, which stands for the system's, without any.
+//
+// Errors: ca has something else than certificates, or none.
+func rootsWith(ca string) (*x509.CertPool, error) {
+	if ca == "" {
+		return nil, nil //nolint:nilnil // what crypto/tls calls the system's authorities
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine without authorities of its own
+	}
+	rest := []byte(ca)
+	for len(bytes.TrimSpace(rest)) > 0 {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil, errors.New("ca is not PEM")
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || block.Type != "CERTIFICATE" {
+			return nil, errors.New("ca holds something else than certificates")
+		}
+		roots.AddCert(certificate)
+	}
+	return roots, nil
+}
+
 func (a *app) newClient(config *Config) *client {
-	return &client{http: newHTTPClient(), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	roots, err := rootsWith(config.CA)
+	if err != nil {
+		roots = x509.NewCertPool() // loadConfig has refused this already: trust nobody
+	}
+	return &client{http: newHTTPClient(roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
 }
 
 // failure is an exchange that did not bring what was asked for.

@@ -29,6 +29,7 @@ type Config struct {
 	FQDN           string `json:"fqdn"`
 	InstallationID string `json:"installation_id"` // of the gateway: another one is refused
 	Secure         bool   `json:"secure"`
+	CA             string `json:"ca,omitempty"` // PEM: trusted for the gateway beside the system's
 }
 
 // apiKey is a host's API key. It prints as [redacted]; only headers and the configuration file get its text.
@@ -106,7 +107,8 @@ func (c *Config) check() error {
 	if len(c.APIKey) < 32 || strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("api_key is not an API key")
 	}
-	return nil
+	_, err = rootsWith(c.CA)
+	return err
 }
 
 // checkTransport accepts https, and http to this very machine: an API key never crosses a network in the clear.
@@ -132,10 +134,11 @@ func isLoopback(host string) bool {
 }
 
 // configFrom turns the answer to an enrolment into a configuration that is fit to be written.
-func configFrom(answer *api.EnrolResponse) (*Config, error) {
+// ca is what its certificate was verified with beside the system's authorities.
+func configFrom(answer *api.EnrolResponse, ca string) (*Config, error) {
 	c := &Config{
 		BaseURL: strings.TrimRight(answer.BaseURL, "/"), APIKey: apiKey(answer.APIKey), FQDN: answer.FQDN,
-		InstallationID: answer.InstallationID, Secure: answer.Secure,
+		InstallationID: answer.InstallationID, Secure: answer.Secure, CA: ca,
 	}
 	if err := c.check(); err != nil {
 		return nil, err

@@ -16,12 +16,15 @@ import (
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
-// maxInstallURLBytes bounds the line that is read from standard input.
-const maxInstallURLBytes = 4 << 10
+// Bounds of what is read from standard input.
+const (
+	maxInstallURLBytes = 4 << 10
+	maxCABytes         = 64 << 10
+)
 
 // enrol is cdx enroll: spend an install token for this machine's configuration, then take the login.
 func (a *app) enrol(ctx context.Context) (int, error) {
-	installURL, err := a.readInstallURL()
+	installURL, ca, err := a.readInvitation()
 	if err != nil {
 		return 0, err
 	}
@@ -37,7 +40,7 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 			next: "make room or rights, then try again\nThe install command was not used.",
 		}
 	}
-	config, err := a.claim(ctx, installURL)
+	config, err := a.claim(ctx, installURL, ca)
 	if err != nil {
 		return 0, errors.Join(err, file.Discard())
 	}
@@ -55,55 +58,77 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 	return a.takeLogin(ctx, config)
 }
 
-// readInstallURL reads one line. On a terminal it asks for it; as an argument other users could see it.
-func (a *app) readInstallURL() (*url.URL, error) {
-	if term.IsTerminal(int(a.Stdin.Fd())) {
+// readInvitation reads the install URL, one line, and what may follow it: the certificates, PEM, of the authority that
+// signed the gateway's. On a terminal it asks for the URL alone; as arguments other users could see it.
+func (a *app) readInvitation() (installURL *url.URL, ca string, err error) {
+	onTerminal := term.IsTerminal(int(a.Stdin.Fd()))
+	if onTerminal {
 		_, _ = fmt.Fprint(a.Stderr, "Install URL: ")
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.Stdin, maxInstallURLBytes)).ReadString('\n')
+	input := bufio.NewReader(io.LimitReader(a.Stdin, maxInstallURLBytes+maxCABytes))
+	line, err := input.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading the install URL: %w", err)
+		return nil, "", fmt.Errorf("reading the install URL: %w", err)
 	}
-	misused := func(what string) error {
-		return &refusal{
-			exit: ExitUsage, label: "usage", what: what,
-			next: "ask an admin for an install command (cdxgate host add NAME) and give its URL on standard input",
-		}
+	if installURL, err = parseInstallURL(strings.TrimSpace(line)); err != nil || onTerminal {
+		return installURL, "", err
 	}
-	line = strings.TrimSpace(line)
+	text, err := io.ReadAll(input)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the certificate authority: %w", err)
+	}
+	ca = strings.TrimSpace(string(text))
+	if _, err := rootsWith(ca); err != nil {
+		return nil, "", misusedInvitation("what follows the install URL is no certificate authority: " + err.Error())
+	}
+	return installURL, ca, nil
+}
+
+func misusedInvitation(what string) error {
+	return &refusal{
+		exit: ExitUsage, label: "usage", what: what,
+		next: "ask an admin for an install command (cdxgate host add NAME) and give its URL on standard input",
+	}
+}
+
+func parseInstallURL(line string) (*url.URL, error) {
 	if line == "" {
-		return nil, misused("there was no install URL on standard input")
+		return nil, misusedInvitation("there was no install URL on standard input")
 	}
 	installURL, err := url.Parse(line)
-	if err != nil || installURL.Host == "" || installURL.RawQuery != "" || installURL.Fragment != "" {
-		return nil, misused("what was read is not an install URL")
+	if len(line) > maxInstallURLBytes || err != nil || installURL.Host == "" || installURL.RawQuery != "" || installURL.Fragment != "" {
+		return nil, misusedInvitation("what was read is not an install URL")
 	}
 	_, token, found := strings.Cut(installURL.Path, api.PathInstall)
 	if !found || token == "" || strings.Contains(token, "/") {
-		return nil, misused("what was read is not an install URL: it ends in " + api.PathInstall + "TOKEN")
+		return nil, misusedInvitation("what was read is not an install URL: it ends in " + api.PathInstall + "TOKEN")
 	}
 	if err := checkTransport(installURL); err != nil {
-		return nil, misused(err.Error())
+		return nil, misusedInvitation(err.Error())
 	}
 	return installURL, nil
 }
 
-// claim spends the install token.
+// claim spends the install token at a gateway whose certificate the system's authorities or ca vouch for.
 //
 // Errors: *refusal.
-func (a *app) claim(ctx context.Context, installURL *url.URL) (*Config, error) {
+func (a *app) claim(ctx context.Context, installURL *url.URL, ca string) (*Config, error) {
+	roots, err := rootsWith(ca)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	c := &client{http: newHTTPClient(), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
+	c := &client{http: newHTTPClient(roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
 	var answer api.EnrolResponse
-	err := c.post(ctx, installURL.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
+	err = c.post(ctx, installURL.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
 	if f := asFailure(err); f != nil {
 		return nil, refuseEnrolment(installURL.Host, f)
 	}
 	if err != nil {
 		return nil, err
 	}
-	config, err := configFrom(&answer)
+	config, err := configFrom(&answer, ca)
 	if err != nil {
 		return nil, &refusal{
 			exit: ExitUnavailable, label: "stopped", what: "the configuration that " + installURL.Host + " gave is unusable: " + err.Error(),

@@ -57,6 +57,7 @@ func TestBusyHome(t *testing.T) {
 	if refused, ok := errors.AsType[*refusal](err); !ok || refused.exit != ExitTryLater {
 		t.Errorf("without a login: got %v, want exit 75", err)
 	}
+	a.home.rememberContact(time.Now())
 	if err := files.Write(a.home.authPath(), []byte(`{"tokens":{"access_token":"a"}}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,10 @@ func (m withFakeCodex) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
-			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:]}))
+			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
+			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:], Now: func() time.Time {
+				return time.Now().Add(ahead)
+			}}))
 		},
 		"cdx-hurried": func() { // its clock runs past killAfter with every look at it
 			now := time.Now()

@@ -16,7 +16,10 @@ import (
 const killAfter = 10 * time.Second
 
 // runWithLogin is an ordinary run: pull, Codex, push.
-func (a *app) runWithLogin(ctx context.Context, args []string) (int, error) {
+func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
+	if a.isNested() {
+		return a.passThrough(ctx, c.args)
+	}
 	config, err := loadConfig()
 	if err != nil {
 		return 0, err
@@ -26,6 +29,7 @@ func (a *app) runWithLogin(ctx context.Context, args []string) (int, error) {
 		return 0, err
 	}
 	s := a.newSession(config, bin)
+	args := s.keepToFile(s.expandProfile(c))
 	if err := s.respectLogout(args); err != nil {
 		if errors.Is(err, errStayLoggedOut) {
 			return a.startCodex(bin, args)
@@ -82,12 +86,14 @@ func (a *app) passThrough(_ context.Context, args []string) (int, error) {
 	return a.startCodex(bin, args)
 }
 
-// startCodex runs Codex to its end: this process's standard streams and environment, exactly these arguments. It
+// startCodex runs Codex to its end: this process's standard streams, its
+// environment with one mark more, exactly these arguments. It
 // returns Codex's exit status. Signals that would end cdx are passed on, so that nothing outlives it and nothing is
 // left undone.
 func (a *app) startCodex(bin string, args []string) (int, error) {
 	cmd := exec.Command(bin, args...) //nolint:noctx // running the user's Codex is what cdx is for; only signals end it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, a.Stderr
+	cmd.Env = a.environ()
 
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, heeded()...)

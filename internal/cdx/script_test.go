@@ -25,7 +25,8 @@ import (
 // TestScripts runs the command-line specification: one file per subject below testdata/script.
 //
 // Each script has a home of its own with a configuration, a fake codex on PATH and a fake gateway. Commands beyond
-// testscript's: exits, gateway, requests, sent, login, starts, mode and inode.
+// testscript's: exits, gateway, requests, sent, login, starts, started-with,
+// insecure, mode and inode.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -41,6 +42,9 @@ func TestScripts(t *testing.T) {
 			"starts":   cmdStarts,
 			"mode":     cmdMode,
 			"inode":    cmdInode,
+
+			"started-with": cmdStartedWith,
+			"insecure":     cmdInsecure,
 		},
 	})
 }
@@ -240,6 +244,21 @@ func cmdStarts(ts *testscript.TestScript, _ bool, args []string) {
 	if got := starts[want-1].Args; !slices.Equal(got, quoted) {
 		ts.Fatalf("got arguments %v, want %v", got, quoted)
 	}
+}
+
+// started-with NAME=VALUE demands that of the environment of Codex's last start.
+func cmdStartedWith(ts *testscript.TestScript, _ bool, args []string) {
+	starts, err := readFakeLog(ts.Getenv("FAKE_LOG"))
+	ts.Check(err)
+	if len(starts) == 0 || !slices.Contains(starts[len(starts)-1].Environ, args[0]) {
+		ts.Fatalf("the last start of Codex was not with %s", args[0])
+	}
+}
+
+// insecure makes the machine an insecure host.
+func cmdInsecure(ts *testscript.TestScript, _ bool, _ []string) {
+	path := filepath.Join(ts.Getenv("HOME"), ".config", "cdx", "host.json")
+	ts.Check(files.Write(path, []byte(strings.Replace(ts.ReadFile(path), `"secure": true`, `"secure": false`, 1))))
 }
 
 // mode FILE MODE demands the permissions of a file.

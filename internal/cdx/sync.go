@@ -78,10 +78,14 @@ func (s *session) push(ctx context.Context, before login) error {
 
 // retrieve asks the gateway what it thinks of the login on disk.
 func (s *session) retrieve(ctx context.Context) (*authAnswer, error) {
-	return s.client.auth(ctx, api.AuthRequest{
+	answer, err := s.client.auth(ctx, api.AuthRequest{
 		Command: api.CommandRetrieve, Digest: s.login.digest(), LastRefresh: s.login.lastRefresh(),
 		ClientVersion: versionOf(s.codex, s.state.Codex),
 	})
+	if err == nil {
+		s.home.rememberContact(s.app.Now())
+	}
+	return answer, err
 }
 
 // orOffline lets an exchange that another cdx stood in the way of count as one that the gateway did not answer.
@@ -161,11 +165,12 @@ func (s *session) judge(err error) error {
 	}
 }
 
-// goOffline lets Codex start with what is on disk, if that is enough.
+// goOffline lets Codex start with what is on disk, if the offline rule says that it is enough.
 func (s *session) goOffline(f *failure, stands standing) error {
 	s.offline = f
 	s.result = resultKept
-	if s.login.usable() || hasOwnCredential() {
+	cause := s.mayGoOn()
+	if cause == nil || hasOwnCredential() {
 		s.notice("gateway", s.client.host()+" "+field(f.reason())+"; nothing is lost")
 		return nil
 	}
@@ -175,7 +180,7 @@ func (s *session) goOffline(f *failure, stands standing) error {
 	}
 	return &refusal{
 		exit: exit, label: "gateway", what: s.client.host() + " " + field(f.reason()),
-		cause: "there is no login on this machine to start with meanwhile", next: "try again\n" + notStarted(exit),
+		cause: cause.Error(), next: "try again\n" + notStarted(exit),
 	}
 }
 
