@@ -15,7 +15,7 @@ import (
 // tempMark is part of the name of every half-written file of ours, so that the next run can tell what it may remove.
 const tempMark = ".cdx-tmp-"
 
-// Step, if set, is told before every change on disk, and by others before everything else that a crash could part from
+// Step is told, if set, before every change on disk, and by others before everything else that a crash could part from
 // what comes next. Only tests set it: they end the process there.
 var Step func(what string)
 

@@ -2,19 +2,12 @@ package files
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 )
-
-func sha256Of(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
