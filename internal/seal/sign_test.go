@@ -94,7 +94,7 @@ func TestSigningKeyPrintsRedacted(t *testing.T) {
 		plain := strings.ToLower(strings.NewReplacer(", ", " ", "0x", "").Replace(text))
 		for _, secret := range []string{
 			hex.EncodeToString(seed[:8]), strings.ToLower(base64.StdEncoding.EncodeToString(seed[:9])),
-			strings.Trim(fmt.Sprint(seed[:8]), "[]"), fmt.Sprintf("% x", seed[:8]),
+			strings.Trim(fmt.Sprintf("%d", seed[:8]), "[]"), fmt.Sprintf("% x", seed[:8]),
 		} {
 			if strings.Contains(plain, secret) {
 				t.Errorf("%s shows the seed: %s", how, text)
