@@ -150,7 +150,11 @@ func (w *HostWindow) line(now time.Time) line {
 	if w.OpenedBy != "" {
 		long += "; opened by " + field(w.OpenedBy, nameCells)
 	}
-	l.long, l.short = text(long), text("open "+countdown(left)+", until "+until)
+	short := "open " + countdown(left)
+	if left < day {
+		short += ", until " + until
+	}
+	l.long, l.short = text(long), text(short)
 	return l
 }
 
@@ -159,11 +163,9 @@ func (l *Login) line(now time.Time) line {
 		return line{}
 	}
 	out := line{label: "login"}
-	long, short := "generation", "gen"
+	long, short := "present", "present"
 	if l.Generation > 0 {
 		long, short = "generation "+thousands(l.Generation), "gen "+thousands(l.Generation)
-	} else {
-		long, short = "present", "present"
 	}
 	if l.Cached {
 		long, short = "cached "+long, "cached "+short
@@ -216,7 +218,7 @@ func (w Waiting) line() line {
 	if reports != "" {
 		reports = " and " + reports
 	}
-	l.long = text("new login" + reports + " NOT sent yet, kept here until the next contact")
+	l.long = text("new login" + reports + " NOT sent yet, kept for the next contact")
 	l.short = text(list(", ", "new login NOT sent", uploads))
 	return l
 }

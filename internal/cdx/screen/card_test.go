@@ -87,7 +87,9 @@ func denied() Facts {
 	return f
 }
 
-func screenOf(columns int) Terminal { return Terminal{Interactive: true, Redraws: true, Width: columns} }
+func screenOf(columns int) Terminal {
+	return Terminal{Interactive: true, Redraws: true, Width: columns}
+}
 
 // same compares with a golden file. Those of the cards are the blocks of the design of the terminal, to the letter.
 func same(t *testing.T, name, got string) {
@@ -137,7 +139,7 @@ func TestColours(t *testing.T) {
 	for name, facts := range map[string]Facts{"near": near(), "offline": offline(), "denied": denied()} {
 		same(t, name+".80.colour", escapes(Card(facts, colour, now)))
 	}
-	for _, line := range strings.Split(strings.TrimSpace(escapes(Card(good(), colour, now))), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(escapes(Card(good(), colour, now))), "\n") {
 		rest, found := strings.CutPrefix(line, `\e[32m✓\e[m `)
 		if !found {
 			t.Errorf("no green symbol: %s", line)
@@ -145,5 +147,96 @@ func TestColours(t *testing.T) {
 		if strings.Contains(rest, `\e[3`) || strings.Contains(rest, `;3`) {
 			t.Errorf("a line that is in order has colour behind its symbol: %s", line)
 		}
+	}
+}
+
+// lineOf is the card of facts that make one line.
+func lineOf(f Facts, columns int) string {
+	return strings.TrimSuffix(Card(f, screenOf(columns), now), "\n")
+}
+
+func TestLines(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		facts         Facts
+		wide, columns string // at 80 and at 40 columns
+	}{
+		{"nothing is known", Facts{}, "", ""},
+		{"Codex alone", Facts{Versions: Versions{Codex: "0.169.0"}}, "✓ cdx     Codex 0.169.0", "✓ cdx     Codex 0.169.0"},
+		{
+			"something newer to take", Facts{Versions: Versions{Cdx: "1.4.0", Codex: "0.168.2", Offer: "Codex 0.169.0", Type: "cdx update"}},
+			"! cdx     1.4.0, Codex 0.168.2; Codex 0.169.0 is out. Now: cdx update",
+			"! cdx     Codex 0.169.0: cdx update",
+		},
+		{
+			"something newer that comes by itself", Facts{Versions: Versions{Cdx: "1.4.0", Codex: "0.169.0", Offer: "cdx 1.5.0"}},
+			"✓ cdx     1.4.0, Codex 0.169.0; cdx 1.5.0 with the next run",
+			"✓ cdx     1.4.0, Codex 0.169.0",
+		},
+		{
+			"the gateway alone", Facts{Gateway: Gateway{Host: "codex.example.net", RoundTrip: 1300 * time.Millisecond}},
+			"✓ gateway codex.example.net, 1.3 s", "✓ gateway codex.example.net, 1.3 s",
+		},
+		{
+			"one try", Facts{Gateway: Gateway{Host: "codex.example.net", Unreachable: "did not answer", Tries: 1}},
+			"! gateway codex.example.net did not answer (1 try); nothing is lost", "! gateway unreachable, 1 try",
+		},
+		{
+			"a window that is closed", Facts{Window: &HostWindow{Until: now.Add(-time.Minute), OpenedBy: "ops@laptop"}},
+			"! window  closed since 13:31 UTC", "! window  closed since 13:31 UTC",
+		},
+		{
+			"a window of days", Facts{Window: &HostWindow{Until: now.Add(50 * time.Hour)}},
+			"! window  open for 2 d 2 h more, until Wed 25 Nov 15:32 UTC", "! window  open 2 d 2 h",
+		},
+		{"a login, no more is known", Facts{Login: &Login{}}, "✓ login   present", "✓ login   present"},
+		{
+			"a login that ran out", Facts{Login: &Login{Generation: 41, ValidUntil: now}},
+			"! login   generation 41, not valid since Mon 23 Nov 14:32", "! login   gen 41, not valid any more",
+		},
+		{
+			"no price", Facts{Month: &Month{Tokens: 812}},
+			"✓ month   812 tokens on this host", "✓ month   812 tokens on this host",
+		},
+		{
+			"a report waits", Facts{Waiting: Waiting{Reports: 1}},
+			"○ waiting 1 usage report kept, sent on the next contact", "○ waiting 1 upload kept",
+		},
+		{
+			"login and reports wait", Facts{Waiting: Waiting{Login: true, Reports: 2}},
+			"! waiting new login and 2 usage reports NOT sent yet, kept for the next contact",
+			"! waiting new login NOT sent, 2 uploads…",
+		},
+		{
+			"a login waits", Facts{Waiting: Waiting{Login: true}},
+			"! waiting new login NOT sent yet, kept for the next contact", "! waiting new login NOT sent",
+		},
+	} {
+		if got := lineOf(c.facts, 80); got != c.wide {
+			t.Errorf("%s, 80 columns: got %q, want %q", c.name, got, c.wide)
+		}
+		if got := lineOf(c.facts, 40); got != c.columns {
+			t.Errorf("%s, 40 columns: got %q, want %q", c.name, got, c.columns)
+		}
+	}
+}
+
+func TestRefusalOnAPipeIsWhole(t *testing.T) {
+	t.Parallel()
+	cause := strings.Repeat("because ", 40) + "of that"
+	f := Facts{Refusal: &Refusal{
+		Label: "login", What: Words{Long: "there is no login", Short: "no login"}, Cause: Words{Long: cause},
+		Next: []Words{{Long: "ask an admin:", Type: "cdxgate login import"}, {Long: "Codex was not started, exit 69."}},
+	}}
+	want := "✗ login   there is no login\n○ cause   " + cause + "\n" +
+		"○ next    ask an admin: cdxgate login import\n          Codex was not started, exit 69.\n"
+	if got := Card(f, Terminal{Width: 80}, now); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	colour := screenOf(80)
+	colour.Colour = true
+	if got := Card(f, colour, now); !strings.Contains(got, "\x1b[1mcdxgate login import\x1b[m") {
+		t.Errorf("what there is to type is not bold: %q", got)
 	}
 }

@@ -39,12 +39,13 @@ func Cut(text string, cells int) string { return cut(text, cells, "…") }
 func cut(text string, cells int, ellipsis string) string {
 	// A letter under a hundred accents is one cell wide and many lines high.
 	const runesPerCell = 8
-	kept, end, width := "", 0, 0
+	kept, end, width, runes := "", 0, 0, 0
 	for rest := text; rest != ""; {
 		var cluster string
 		var n int
 		cluster, n, rest = nextCluster(rest)
-		if width+n > cells || utf8.RuneCountInString(text[:end+len(cluster)]) > runesPerCell*max(cells, 0) {
+		runes += utf8.RuneCountInString(cluster)
+		if width+n > cells || runes > runesPerCell*cells {
 			if room := cells - Cells(ellipsis); room < 0 {
 				return cut(ellipsis, cells, "")
 			}

@@ -155,7 +155,8 @@ func (t Terminal) paint(state State, spans []span) string {
 }
 
 // style: a line that is in order has colour on its symbol only, and only the eight colours of the user's own palette
-// are used.
+// are used. The styles are those of x/ansi, on which lipgloss builds: lipgloss itself looks at the terminal before main
+// begins and, inside tmux, runs "tmux info" for it, in every start of a program that links it.
 func (l look) style(state State) ansi.Style {
 	style := ansi.Style{}
 	lit := style // the colour of a state that asks for attention

@@ -71,8 +71,8 @@ func (w Window) reaches(percent float64, now time.Time) (time.Time, bool) {
 	moment := now.Add(time.Duration((percent - w.UsedPercent) / pace * float64(time.Hour)))
 	// Percentages are whole numbers: more precise than this it is not.
 	const precision = 15 * time.Minute
-	if rounded := moment.Round(precision); rounded.Sub(now) > 2*precision {
-		return rounded, true
+	if early := moment.Truncate(precision); early.Sub(now) > precision {
+		return early, true
 	}
 	return moment, true
 }

@@ -124,7 +124,7 @@ func (f StatusFacts) rows(now time.Time) []row {
 
 // write lays a row out. A symbol stands before the value of what is not in order; the words say it too.
 func (r row) write(b *strings.Builder, t Terminal) {
-	name, sign := r.label, ""
+	name, sign := t.legible(r.label), ""
 	if r.state >= Attention {
 		sign = t.sign(r.state) + " "
 	}
@@ -134,7 +134,7 @@ func (r row) write(b *strings.Builder, t Terminal) {
 		state = Good // what is unknown says so; to dim it as well would hide it
 	}
 	for _, value := range append(r.fold(t, r.parts, room), r.fold(t, r.next, room)...) {
-		gap := strings.Repeat(" ", labelWidth-Cells(name))
+		gap := strings.Repeat(" ", max(0, labelWidth-Cells(name)))
 		spans := []span{{label, name}, {blank, gap}, {mark, sign}, {plain, value}}
 		b.WriteString(t.paint(state, t.cutSpans(spans, t.limit(min(t.columns(), layoutWidth)))))
 		b.WriteByte('\n')

@@ -117,12 +117,14 @@ func TestStatusJSONCanAlwaysBeEncoded(t *testing.T) {
 	facts.Quota.Windows[0].UsedPercent = math.NaN()
 	facts.Quota.Windows[1] = Window{LimitSeconds: math.MaxInt64, UsedPercent: math.MaxFloat64, ResetsAt: time.Unix(math.MaxInt64/4, 0)}
 	facts.Login.ValidUntil = time.Unix(math.MaxInt64/4, 0)
+	facts.Login.Generation, facts.Sessions.PID = 0, -1
 	facts.Address.IP = "\x1b]0;\u202e"
 	document, err := json.Marshal(NewStatusJSON(facts, statusNow))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"cost_usd":null`, `"used_percent":null`, `"valid_until":null`, `"ip":"�]0;�"`} {
+	for _, want := range []string{`"cost_usd":null`, `"used_percent":null`, `"valid_until":null`, `"generation":null`, `"oldest_pid":null`,
+		`"ip":"�]0;�"`} {
 		if !strings.Contains(string(document), want) {
 			t.Errorf("no %s in %s", want, document)
 		}
