@@ -12,6 +12,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/internal/api/jsondoc"
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
 // What a machine without a login reports: the reference's clients hash this text, and the time is the oldest that the
@@ -176,8 +177,8 @@ func (l login) validity(now time.Time) string {
 	case until.IsZero():
 		return ""
 	case until.After(now):
-		return "valid for " + span(until.Sub(now))
+		return "valid for " + screen.Span(until.Sub(now))
 	default:
-		return "expired " + span(now.Sub(until)) + " ago"
+		return "expired " + screen.Span(now.Sub(until)) + " ago"
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-func sha256Of(text string) string {
-	sum := sha256.Sum256([]byte(text))
+func sha256Hex(data []byte) string {
+	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -22,8 +22,8 @@ func TestDigestIsThatOfThePythonForm(t *testing.T) {
 	cases := []struct{ name, text, digest string }{
 		{"no file", "", "8c6e3b5b78b9558813d537edaa7f641a9a03e0bce80b4bf991dc573ab0a334da"},
 		{"V6", noLogin, "8c6e3b5b78b9558813d537edaa7f641a9a03e0bce80b4bf991dc573ab0a334da"},
-		{"spaces do not count", "{ \"a\" : [ 1 , {} ] ,\n\"é\":\"\\u00e9\\/<&>\" }", sha256Of(`{"a":[1,{}],"é":"é/<&>"}`)},
-		{"order counts, numbers stay", `{"z":123456789012345678901234567890,"a":1e5,"b":-0}`, sha256Of(`{"z":123456789012345678901234567890,"a":100000.0,"b":0}`)},
+		{"spaces do not count", "{ \"a\" : [ 1 , {} ] ,\n\"é\":\"\\u00e9\\/<&>\" }", sha256Hex([]byte(`{"a":[1,{}],"é":"é/<&>"}`))},
+		{"order counts, numbers stay", `{"z":123456789012345678901234567890,"a":1e5,"b":-0}`, sha256Hex([]byte(`{"z":123456789012345678901234567890,"a":100000.0,"b":0}`))},
 	}
 	for _, c := range cases {
 		l := login{}

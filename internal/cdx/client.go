@@ -85,11 +85,7 @@ func rootsWith(ca string) (*x509.CertPool, error) {
 }
 
 func (a *app) newClient(config *Config) *client {
-	roots, err := rootsWith(config.CA)
-	if err != nil {
-		roots = x509.NewCertPool() // loadConfig has refused this already: trust nobody
-	}
-	return &client{http: newHTTPClient(roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	return &client{http: newHTTPClient(config.roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
 }
 
 // failure is an exchange that did not bring what was asked for.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
 func TestCheckTransport(t *testing.T) {
@@ -145,7 +146,7 @@ func FuzzAnswer(f *testing.F) {
 		if failed := asFailure(err); failed != nil {
 			_ = failed.classify()
 			_ = testClient("https://x").denial(failed)
-			if strings.ContainsAny(clean(failed.Error()), "\x1b\n\r\x07") {
+			if strings.ContainsAny(screen.Clean(failed.Error()), "\x1b\n\r\x07") {
 				t.Errorf("control characters get through: %q", failed.Error())
 			}
 			return
@@ -171,7 +172,7 @@ func TestClean(t *testing.T) {
 		"\xff\xfe":                            "��",
 	}
 	for text, want := range cases {
-		if got := clean(text); got != want {
+		if got := screen.Clean(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

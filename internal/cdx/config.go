@@ -1,17 +1,18 @@
 package cdx
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/download"
 )
 
 // Environment variables that cdx reads.
@@ -30,6 +31,8 @@ type Config struct {
 	InstallationID string `json:"installation_id"` // of the gateway: another one is refused
 	Secure         bool   `json:"secure"`
 	CA             string `json:"ca,omitempty"` // PEM: trusted for the gateway beside the system's
+
+	roots *x509.CertPool // the system's authorities and those of CA, once checked; nil: the system's
 }
 
 // apiKey is a host's API key. It prints as [redacted]; only headers and the configuration file get its text.
@@ -94,7 +97,7 @@ func loadConfig() (*Config, error) {
 	return &c, nil
 }
 
-// check reports what makes a configuration unusable, without ever quoting the key.
+// check reports what makes a configuration unusable, without ever quoting the key, and readies one that is fit.
 func (c *Config) check() error {
 	base, err := url.Parse(c.BaseURL)
 	if err != nil {
@@ -107,7 +110,7 @@ func (c *Config) check() error {
 	if len(c.APIKey) < 32 || strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("api_key is not an API key")
 	}
-	_, err = rootsWith(c.CA)
+	c.roots, err = rootsWith(c.CA)
 	return err
 }
 
@@ -118,19 +121,11 @@ func checkTransport(u *url.URL) error {
 		return errors.New("not an address of a gateway")
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case download.IsLocal(u):
 		return nil
 	default:
 		return fmt.Errorf("%s is not https: the API key would cross the network in the clear", u.Scheme+"://"+u.Host)
 	}
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // configFrom turns the answer to an enrolment into a configuration that is fit to be written.

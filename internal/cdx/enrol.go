@@ -3,6 +3,7 @@ package cdx
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ const (
 
 // enrol is cdx enroll: spend an install token for this machine's configuration, then take the login.
 func (a *app) enrol(ctx context.Context) (int, error) {
-	installURL, ca, err := a.readInvitation()
+	invited, err := a.readInvitation()
 	if err != nil {
 		return 0, err
 	}
@@ -40,7 +41,7 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 			next: "make room or rights, then try again\nThe install command was not used.",
 		}
 	}
-	config, err := a.claim(ctx, installURL, ca)
+	config, err := a.claim(ctx, invited)
 	if err != nil {
 		return 0, errors.Join(err, file.Discard())
 	}
@@ -58,9 +59,16 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 	return a.takeLogin(ctx, config)
 }
 
-// readInvitation reads the install URL, one line, and what may follow it: the certificates, PEM, of the authority that
-// signed the gateway's. On a terminal it asks for the URL alone; as arguments other users could see it.
-func (a *app) readInvitation() (installURL *url.URL, ca string, err error) {
+// invitation is what an installer hands over.
+type invitation struct {
+	url   *url.URL
+	ca    string         // PEM: the authority that signed the gateway's certificate; "": one of the system's
+	roots *x509.CertPool // the system's authorities and those of ca; nil: the system's
+}
+
+// readInvitation reads the install URL, one line, and the certificates that may follow it. On a terminal it asks for the
+// URL alone; as arguments other users could see it.
+func (a *app) readInvitation() (*invitation, error) {
 	onTerminal := term.IsTerminal(int(a.Stdin.Fd()))
 	if onTerminal {
 		_, _ = fmt.Fprint(a.Stderr, "Install URL: ")
@@ -68,20 +76,21 @@ func (a *app) readInvitation() (installURL *url.URL, ca string, err error) {
 	input := bufio.NewReader(io.LimitReader(a.Stdin, maxInstallURLBytes+maxCABytes))
 	line, err := input.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, "", fmt.Errorf("reading the install URL: %w", err)
+		return nil, fmt.Errorf("reading the install URL: %w", err)
 	}
-	if installURL, err = parseInstallURL(strings.TrimSpace(line)); err != nil || onTerminal {
-		return installURL, "", err
+	var read invitation
+	if read.url, err = parseInstallURL(strings.TrimSpace(line)); err != nil || onTerminal {
+		return &read, err
 	}
 	text, err := io.ReadAll(input)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the certificate authority: %w", err)
+		return nil, fmt.Errorf("reading the certificate authority: %w", err)
 	}
-	ca = strings.TrimSpace(string(text))
-	if _, err := rootsWith(ca); err != nil {
-		return nil, "", misusedInvitation("what follows the install URL is no certificate authority: " + err.Error())
+	read.ca = strings.TrimSpace(string(text))
+	if read.roots, err = rootsWith(read.ca); err != nil {
+		return nil, misusedInvitation("what follows the install URL is no certificate authority: " + err.Error())
 	}
-	return installURL, ca, nil
+	return &read, nil
 }
 
 func misusedInvitation(what string) error {
@@ -109,29 +118,25 @@ func parseInstallURL(line string) (*url.URL, error) {
 	return installURL, nil
 }
 
-// claim spends the install token at a gateway whose certificate the system's authorities or ca vouch for.
+// claim spends the install token.
 //
 // Errors: *refusal.
-func (a *app) claim(ctx context.Context, installURL *url.URL, ca string) (*Config, error) {
-	roots, err := rootsWith(ca)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) claim(ctx context.Context, invited *invitation) (*Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	c := &client{http: newHTTPClient(roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
+	c := &client{http: newHTTPClient(invited.roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
 	var answer api.EnrolResponse
-	err = c.post(ctx, installURL.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
+	err := c.post(ctx, invited.url.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
 	if f := asFailure(err); f != nil {
-		return nil, refuseEnrolment(installURL.Host, f)
+		return nil, refuseEnrolment(invited.url.Host, f)
 	}
 	if err != nil {
 		return nil, err
 	}
-	config, err := configFrom(&answer, ca)
+	config, err := configFrom(&answer, invited.ca)
 	if err != nil {
 		return nil, &refusal{
-			exit: ExitUnavailable, label: "stopped", what: "the configuration that " + installURL.Host + " gave is unusable: " + err.Error(),
+			exit: ExitUnavailable, label: "stopped", what: "the configuration that " + invited.url.Host + " gave is unusable: " + err.Error(),
 			next: "tell an admin; a new install command is needed",
 		}
 	}

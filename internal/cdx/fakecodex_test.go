@@ -4,7 +4,6 @@ package cdx
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -134,11 +133,6 @@ func readFakeLog(path string) ([]fakeStart, error) {
 		starts = append(starts, start)
 	}
 	return starts, nil
-}
-
-func sha256Hex(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }
 
 func must(err error) {

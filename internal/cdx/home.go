@@ -69,7 +69,7 @@ func (h home) lock(ctx context.Context) (unlock func(), err error) {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
-		held, err := tryLock(file)
+		held, err := files.TryLock(file)
 		switch {
 		case err != nil:
 			unlock()

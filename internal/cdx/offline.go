@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
 // How long a login on disk is enough without a word of the gateway (the offline rule). Longer, and a machine that was
@@ -73,7 +74,7 @@ func (s *session) mayGoOn() error {
 	case age < -maxAhead:
 		return errors.New("by this machine's clock the gateway was last asked in the future")
 	case age > limit:
-		return errors.New("the gateway was last asked " + span(age) + " ago; without it this machine may go on for " + span(limit))
+		return errors.New("the gateway was last asked " + screen.Span(age) + " ago; without it this machine may go on for " + screen.Span(limit))
 	}
 	return nil
 }

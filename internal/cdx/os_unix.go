@@ -3,7 +3,6 @@
 package cdx
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -14,22 +13,6 @@ func othersMayRead(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0
 
 // interrupt is the signal that a terminal's Ctrl-C sends.
 const interrupt = syscall.SIGINT
-
-// tryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
-func tryLock(file *os.File) (bool, error) {
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case err == nil:
-			return true, nil
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EWOULDBLOCK):
-			return false, nil
-		default:
-			return false, err
-		}
-	}
-}
 
 // forwarded are the signals that cdx passes on to Codex instead of dying of them.
 var forwarded = []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT}

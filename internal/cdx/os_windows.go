@@ -3,13 +3,10 @@
 package cdx
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/windows"
 )
 
 // othersMayRead is always false: a file below %AppData% inherits a list of rights that names its user, and Go's mode
@@ -18,16 +15,6 @@ func othersMayRead(fs.FileInfo) bool { return false }
 
 // interrupt is the signal that a console's Ctrl-C sends.
 var interrupt = os.Interrupt
-
-// tryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
-func tryLock(file *os.File) (bool, error) {
-	err := windows.LockFileEx(windows.Handle(file.Fd()),
-		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
-		return false, nil
-	}
-	return err == nil, err
-}
 
 // forwarded are the signals that cdx survives while Codex runs. The console gives Ctrl-C to both processes.
 var forwarded = []os.Signal{os.Interrupt}

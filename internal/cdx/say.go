@@ -3,9 +3,8 @@ package cdx
 import (
 	"fmt"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
 // Symbols of a line; the words beside them carry the meaning.
@@ -22,12 +21,12 @@ type notice struct{ label, text string }
 // say prints one line on standard error: symbol, label in eight columns, text. Standard error is the last resort:
 // when it is gone there is nobody to tell.
 func (a *app) say(sign, label, text string) {
-	_, _ = fmt.Fprintf(a.Stderr, "%s %-7s %s\n", sign, label, clean(text))
+	_, _ = fmt.Fprintf(a.Stderr, "%s %-7s %s\n", sign, label, screen.Clean(text))
 }
 
 // tell prints one line of an enrolment: symbol and sentence.
 func (a *app) tell(sign, text string) {
-	_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", sign, clean(text))
+	_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", sign, screen.Clean(text))
 }
 
 // warn prints the notices of a synchronisation.
@@ -52,19 +51,6 @@ func (a *app) explain(r *refusal) {
 	}
 }
 
-// clean makes a string from outside harmless on a terminal: control characters, escapes, line breaks and characters
-// that turn the direction of writing become �.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError, unicode.IsControl(r), r == 0x2028, r == 0x2029,
-			r == 0x061c, r == 0x200e, r == 0x200f, 0x202a <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
-			return utf8.RuneError
-		}
-		return r
-	}, text)
-}
-
 // field is a string of the gateway's, cut to what a line can carry.
 func field(text string) string {
 	const maxRunes = 160
@@ -74,19 +60,4 @@ func field(text string) string {
 		return text
 	}
 	return string(runes[:maxRunes-1]) + "…"
-}
-
-// span writes a duration as people say it: 7 d 17 h, 5 h 12 min, 12 min, 40 s.
-func span(d time.Duration) string {
-	day, hour := 24*time.Hour, time.Hour
-	switch {
-	case d >= day:
-		return fmt.Sprintf("%d d %d h", d/day, d%day/hour)
-	case d >= hour:
-		return fmt.Sprintf("%d h %d min", d/hour, d%hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	default:
-		return fmt.Sprintf("%d s", max(0, d/time.Second))
-	}
 }

@@ -33,3 +33,19 @@ func syncDir(dir string) error {
 	}
 	return d.Close()
 }
+
+// TryLock takes the exclusive lock on file if nobody has it. The system drops it when the process ends, however it ends.
+func TryLock(file *os.File) (bool, error) {
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return false, nil
+		default:
+			return false, err
+		}
+	}
+}

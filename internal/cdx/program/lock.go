@@ -34,7 +34,7 @@ func TryLock(path string) (unlock func(), err error) {
 		if above, err := os.Stat(filepath.Dir(path)); err == nil {
 			_ = files.ShareOwner(path, above) // else a killed run as root would keep the user out
 		}
-		held, err := tryLock(file)
+		held, err := files.TryLock(file)
 		if err != nil || !held {
 			_ = file.Close() // nothing was written
 			if err != nil {
