@@ -25,25 +25,20 @@ type transport struct {
 }
 
 // curl is the beginning of a curl command line.
-func (t transport) curl(options string) string {
-	command := "curl " + options
-	if t.IPv4Only {
-		command += " -4"
-	}
-	if t.CA != "" {
-		command += ` --cacert "$ca_file"`
-	}
-	return command
-}
+func (t transport) curl(options string) string { return t.command("curl "+options, "--cacert ") }
 
 // wget is the beginning of a wget command line.
 func (t transport) wget(options string) string {
-	command := "wget " + options
+	return t.command("wget "+options, "--ca-certificate=")
+}
+
+// command adds to a command of either what the way to the gateway asks for; caOption is how it is told an authority's file.
+func (t transport) command(command, caOption string) string {
 	if t.IPv4Only {
 		command += " -4"
 	}
 	if t.CA != "" {
-		command += ` --ca-certificate="$ca_file"`
+		command += " " + caOption + `"$ca_file"`
 	}
 	return command
 }
