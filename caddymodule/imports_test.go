@@ -52,7 +52,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/periodic", "internal/publictls", "internal/token", "db"}
 	subjects := []string{
 		"internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/policy",
-		"internal/ratelimit", "internal/release", "internal/usage",
+		"internal/ratelimit", "internal/release", "internal/signing", "internal/usage",
 	}
 	below := append([]string{"internal/audit", "internal/fleet"}, leaves...) // what every subject may stand on
 	for _, goos := range []string{"linux", "darwin"} {

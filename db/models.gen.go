@@ -244,6 +244,16 @@ type SeedToken struct {
 	UsedFrom *netip.Addr
 }
 
+// The master keys whose signing keys clients were to trust, in the order in which they were active.
+type SigningKey struct {
+	// 1, 2, 3 …: of two gateways that append at once one wins, so there is one order.
+	Position int32
+	KeyID    string
+	// JSON: that this key comes next, signed with the key of the position before. NULL: nobody said so, and clients of before cannot follow.
+	Statement *string
+	CreatedAt time.Time
+}
+
 // Tokens of one session, as a host reported them. NULL: the report did not say.
 type UsageEntry struct {
 	ID        int64

@@ -108,6 +108,9 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		"huge details":                 entry("details", noise),
 		"a long check value":           "INSERT INTO seal_key (id, check_sealed) VALUES ('abababab', repeat('a', 257))",
 		"a key id in capitals":         "INSERT INTO seal_key (id, check_sealed) VALUES ('ABABABAB', 'a')",
+		"signing key 0":                "INSERT INTO signing_key (position, key_id) VALUES (0, 'abababab')",
+		"a signing key in capitals":    "INSERT INTO signing_key (position, key_id) VALUES (1, 'ABABABAB')",
+		"a long statement":             "INSERT INTO signing_key (position, key_id, statement) VALUES (1, 'abababab', repeat('a', 1025))",
 		"a second installation":        "INSERT INTO installation (single) VALUES (false)",
 	} {
 		_, err := store.Pool().Exec(t.Context(), statement)

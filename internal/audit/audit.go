@@ -51,6 +51,7 @@ const (
 	ActionAdminCACreate    = "admin.ca.create"
 	ActionAdminCertCreate  = "admin.cert.create"
 	ActionKeyringEstablish = "keyring.establish"
+	ActionSigningKey       = "keyring.signing_key"
 	ActionRateLimit        = "security.rate_limit"
 	ActionRateLimitClear   = "security.rate_limit.clear"
 	ActionPolicySet        = "admin.policy"

@@ -1,6 +1,6 @@
 // Package gateway opens what a gateway stands on, in the order that keeps its promises: PostgreSQL (its own or a given
-// one), the schema, the keyring that the database was sealed with. A running server and the verbs of the operator's
-// console open it the same way.
+// one), the schema, the keyring that the database was sealed with, for a server the key that its clients trust. A running
+// server and the verbs of the operator's console open it the same way.
 package gateway
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/pgembed"
 	"github.com/cdxgate/cdxgate/internal/seal"
+	"github.com/cdxgate/cdxgate/internal/signing"
 )
 
 // Config says where things are. All paths are absolute.
@@ -38,6 +39,7 @@ type Core struct {
 	DB             *db.Store
 	Keyring        *seal.Keyring
 	InstallationID uuid.UUID
+	Signer         *signing.Signer // nil for a Verb
 
 	embedded *pgembed.Server // nil: the database is not ours to close
 }
@@ -91,10 +93,10 @@ func (c *Core) open(ctx context.Context, cfg Config, role Role) error {
 		}
 		url = c.embedded.ConnString()
 	}
-	return c.Explain(c.openDatabase(ctx, cfg, url))
+	return c.Explain(c.openDatabase(ctx, cfg, role, url))
 }
 
-func (c *Core) openDatabase(ctx context.Context, cfg Config, url string) error {
+func (c *Core) openDatabase(ctx context.Context, cfg Config, role Role, url string) error {
 	var err error
 	if c.DB, err = connect(ctx, url, cfg); err != nil {
 		return err
@@ -109,7 +111,10 @@ func (c *Core) openDatabase(ctx context.Context, cfg Config, url string) error {
 	if c.InstallationID, err = c.DB.InstallationID(ctx); err != nil {
 		return fmt.Errorf("reading the installation id: %w", err)
 	}
-	return nil
+	if role == Server {
+		c.Signer, err = signing.Open(ctx, c.DB, c.Keyring, cfg.Logger)
+	}
+	return err
 }
 
 // StartPostgres starts the embedded PostgreSQL of a configuration, for several cores to stand on. The caller closes it.

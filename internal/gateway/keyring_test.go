@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/seal"
@@ -233,5 +234,38 @@ func file(text string, mode fs.FileMode) func(string) error {
 			return err
 		}
 		return os.Chmod(path, mode) // whatever the umask says
+	}
+}
+
+// A server that finds another active key has its clients follow; a verb signs nothing and leaves that to the server.
+func TestClientsFollowANewActiveKey(t *testing.T) {
+	t.Parallel()
+	url, path := dbtest.URL(t), filepath.Join(t.TempDir(), "keyring")
+	const keyA, keyB = "key aaaaaaaa YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=\n", "key bbbbbbbb YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=\n"
+	cfg := gateway.Config{DataDir: filepath.Dir(path), DatabaseURL: url, MaxConns: 2, KeyringFile: path}
+	if err := file(keyA+"active aaaaaaaa\n", 0o600)(path); err != nil {
+		t.Fatal(err)
+	}
+	before := mustStart(t, cfg).Signer
+	if err := file(keyA+keyB+"active bbbbbbbb\n", 0o600)(path); err != nil {
+		t.Fatal(err)
+	}
+	verb, err := gateway.Open(t.Context(), cfg, gateway.Verb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := verb.DB.SigningKeyList(t.Context())
+	if err != nil || verb.Signer != nil || len(rows) != 1 {
+		t.Errorf("after a verb got %v, signer %v, %v; want what there was", rows, verb.Signer, err)
+	}
+	if err := verb.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	after := mustStart(t, cfg).Signer
+	var next api.SigningKey
+	if statements := after.Successors(); len(statements) != 1 {
+		t.Fatalf("got %d statements, want one", len(statements))
+	} else if err := statements[0].Open(api.PurposeSigningKey, before.Key(), &next); err != nil || next != after.Key() || next.KeyID != "bbbbbbbb" {
+		t.Errorf("got %v, %v; want %v", next, err, after.Key())
 	}
 }
