@@ -125,24 +125,30 @@ func (c *Clients) client(platform string) (Client, error) {
 	if ok && known.Size == info.Size() && known.ModifiedAt.Equal(info.ModTime()) {
 		return known, nil
 	}
-	sum, err := hashFile(path)
+	client, err := hashFile(path)
 	if err != nil {
 		return Client{}, fmt.Errorf("reading the client for %s: %w", platform, err)
 	}
-	client := Client{Platform: platform, SHA256: sum, Size: info.Size(), ModifiedAt: info.ModTime(), path: path}
+	client.Platform = platform
 	c.hashed[platform] = client
 	return client, nil
 }
 
-func hashFile(path string) (string, error) {
+// hashFile takes everything from the one file that it has opened: another may come into its place meanwhile.
+func hashFile(path string) (Client, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return Client{}, err
 	}
 	defer func() { _ = file.Close() }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", err
+	info, err := file.Stat()
+	if err != nil {
+		return Client{}, err
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	sum := sha256.New()
+	size, err := io.Copy(sum, file)
+	if err != nil {
+		return Client{}, err
+	}
+	return Client{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size, ModifiedAt: info.ModTime(), path: path}, nil
 }
