@@ -84,6 +84,21 @@ type App struct {
 	// /usr/lib/cdxgate/cdx.d.
 	ClientBinaries string `json:"client_binaries,omitempty"`
 
+	// Whether cdx updates itself from this gateway. A host that was told false keeps to it until it enrols again.
+	// Default: true.
+	AutoUpdate *bool `json:"auto_update,omitempty"`
+
+	// Minisign public key. Clients that enrol while it is set take no build of cdx without a signature by it, in a file
+	// cdx-<os>-<arch>.minisig beside the build. Default: none.
+	ClientReleaseKey string `json:"client_release_key,omitempty"`
+
+	// Whether the builds of cdx are older than those handed out before, and clients should take them nevertheless.
+	// Default: false.
+	ClientRollback bool `json:"client_rollback,omitempty"`
+
+	// Base URL of a releases API like GitHub's, for hosts that get Codex from elsewhere. Default: GitHub's.
+	CodexReleases string `json:"codex_releases,omitempty"`
+
 	// How long an install token is good. Default: 30m.
 	InstallTokenTTL caddy.Duration `json:"install_token_ttl,omitempty"`
 
@@ -109,6 +124,7 @@ type App struct {
 	rules    ratelimit.Rules
 	publicCA []*x509.Certificate // of the option; nil until Start
 	trust    rememberedTrust
+	release  release.Key // of ClientReleaseKey
 	logger   *slog.Logger
 	core     *pooledCore
 	surfaces atomic.Pointer[surfaces] // nil until Start is done
@@ -192,6 +208,14 @@ func (a *App) resolve() error {
 	if a.rules, err = a.rateLimits(); err != nil {
 		return err
 	}
+	if a.ClientReleaseKey != "" {
+		if a.release, err = release.ParseKey(a.ClientReleaseKey); err != nil {
+			return fmt.Errorf("option “client_release_key”: %w", err)
+		}
+	}
+	if err := validReleasesURL(a.CodexReleases); err != nil {
+		return fmt.Errorf("option “codex_releases”: %w", err)
+	}
 	a.config = gateway.Config{
 		DataDir: dir, DatabaseURL: url, Binaries: a.PostgresBinaries, KeyringFile: keyring, MaxConns: a.DatabaseMaxConns,
 	}
@@ -239,7 +263,9 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	a.serve(core, certs)
+	clients := release.NewClients(a.clientDir())
+	a.checkBuilds(clients)
+	a.serve(core, certs, clients)
 	close(a.started)
 	hasServed.Store(true)
 	a.startJobs(core)
@@ -252,15 +278,16 @@ func (a *App) Start() error {
 }
 
 // serve opens the surfaces.
-func (a *App) serve(core *gateway.Core, certs *adminca.Service) {
+func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release.Clients) {
 	fleets, limits, credentials := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules), a.credentials(core)
 	a.surfaces.Store(&surfaces{
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credentials,
-			Clients: release.NewClients(a.clientDir()), Usage: usage.New(core.DB, nil),
+			Clients: clients, Usage: usage.New(core.DB, nil),
 			Library: library.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
 			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
+			Signer:    core.Signer, Updates: a.updates(),
 			PublicURL: a.PublicURL, PublicCA: func() string { return a.publicTLS().CA }, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),

@@ -122,6 +122,8 @@ func TestProvisionRefuses(t *testing.T) {
 		"negative database_max_conns": {
 			map[string]any{"database_max_conns": -1}, []string{"option “database_max_conns”"},
 		},
+		"client_release_key":     {map[string]any{"client_release_key": "RWnonsense"}, []string{"option “client_release_key”", "minisign"}},
+		"codex_releases":         {map[string]any{"codex_releases": "http://mirror.example.net"}, []string{"option “codex_releases”", "https"}},
 		"negative start_timeout": {map[string]any{"start_timeout": "-1s"}, []string{"start_timeout"}},
 	} {
 		t.Run(name, func(t *testing.T) {

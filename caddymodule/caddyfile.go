@@ -76,6 +76,10 @@ func noOptions(d *caddyfile.Dispenser) error {
 //		postgres_binaries  <dir>
 //		keyring            <file>
 //		client_binaries    <dir>
+//		auto_update        on|off
+//		client_release_key <minisign public key>
+//		client_rollback    on|off
+//		codex_releases     <url>
 //		install_token_ttl  <duration>
 //		seed_token_ttl     <duration>
 //		ipv6_prefix        <bits>
@@ -117,6 +121,11 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 	texts := map[string]*string{
 		"public_ca": &a.PublicCA, "data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
 		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
+		"client_release_key": &a.ClientReleaseKey, "codex_releases": &a.CodexReleases,
+	}
+	valid := map[string]func(string) error{"client_release_key": validReleaseKey, "codex_releases": validReleasesURL}
+	switches := map[string]func(bool){
+		"auto_update": func(on bool) { a.AutoUpdate = &on }, "client_rollback": func(on bool) { a.ClientRollback = on },
 	}
 	durations := map[string]*caddy.Duration{
 		"install_token_ttl": &a.InstallTokenTTL, "seed_token_ttl": &a.SeedTokenTTL, "start_timeout": &a.StartTimeout,
@@ -124,7 +133,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 	numbers := map[string]func(int32){
 		"database_max_conns": func(n int32) { a.DatabaseMaxConns = n }, "ipv6_prefix": func(n int32) { a.IPv6Prefix = int(n) },
 	}
-	switch text, duration, number := texts[option], durations[option], numbers[option]; {
+	switch text, duration, number, turn := texts[option], durations[option], numbers[option], switches[option]; {
 	case option == "public_url":
 		if len(values) == 0 {
 			return d.Errf("option %q wants a URL", option)
@@ -143,12 +152,22 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 			return d.Err(err.Error())
 		}
 		a.RunnerBypass = values
-	case text == nil && duration == nil && number == nil:
+	case text == nil && duration == nil && number == nil && turn == nil:
 		return d.Errf("unknown option %q of cdxgate", option)
 	case len(values) != 1:
 		return d.Errf("option %q wants one value, got %d", option, len(values))
 	case text != nil:
+		if check := valid[option]; check != nil {
+			if err := check(values[0]); err != nil {
+				return d.Errf("option %q: %v", option, err)
+			}
+		}
 		*text = values[0]
+	case turn != nil:
+		if values[0] != "on" && values[0] != "off" {
+			return d.Errf("option %q wants on or off, got %q", option, values[0])
+		}
+		turn(values[0] == "on")
 	case duration != nil:
 		parsed, err := caddy.ParseDuration(values[0])
 		if err != nil || parsed <= 0 {

@@ -23,6 +23,9 @@ type EnrolResponse struct {
 	FQDN           string `json:"fqdn"`
 	InstallationID string `json:"installation_id"`
 	Secure         bool   `json:"secure"`
+
+	SigningKey SigningKey `json:"signing_key"` // to be pinned
+	Config     Signed     `json:"config"`      // HostConfig: the same, and more, signed with that key
 }
 
 // RegisterRequest asks for a new host: POST /admin/hosts/register. An absent member leaves the stored value alone,

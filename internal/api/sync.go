@@ -24,7 +24,8 @@ type SyncHeld struct {
 // SyncUsage is a batch of a host's usage journal. A batch that comes again under its key does not count again.
 type SyncUsage struct {
 	IdempotencyKey string            `json:"idempotency_key"`
-	Usages         []json.RawMessage `json:"usages"` // entries as POST /usage takes them
+	Usages         []json.RawMessage `json:"usages"`                // entries as POST /usage takes them
+	RateLimits     json.RawMessage   `json:"rate_limits,omitempty"` // the newest that Codex wrote down; not kept yet
 }
 
 // SyncResponse is the data of an answer to POST /sync.
@@ -38,6 +39,8 @@ type SyncResponse struct {
 	Policy     Block               `json:"policy"`           // SyncPolicy
 	Quota      Block               `json:"quota"`            // ChatGPTUsage, or null: the gateway does not know
 	Library    Block               `json:"library"`          // SlashList without texts
+	Config     Block               `json:"config"`           // ConfigOffer
+	Client     Block               `json:"client"`           // ClientOffer, or null: there is no build for the platform
 }
 
 // Names of the blocks, as in SyncRequest.ETags.
@@ -47,6 +50,8 @@ const (
 	BlockPolicy   = "policy"
 	BlockQuota    = "quota"
 	BlockLibrary  = "library"
+	BlockConfig   = "config"
+	BlockClient   = "client"
 )
 
 // Block is a part of an answer that a host may have already: Data is absent when its ETag is the one the host sent.

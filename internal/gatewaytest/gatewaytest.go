@@ -59,6 +59,7 @@ type Options struct {
 	Flow    int64             // bytes of builds in flight to one address. Default: ratelimit.DownloadBytes
 	Fleet   fleet.Config      // PublicURL and Now are set by New
 	Trust   publictls.Trust   // what machines need to recognise PublicURL's certificate
+	Updates hostapi.Updates
 }
 
 // Gateway is a running gateway. It ends with its test.
@@ -125,6 +126,7 @@ func (g *Gateway) compose(opts Options) {
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
 		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
+		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})

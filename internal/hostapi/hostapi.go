@@ -14,6 +14,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
+	"github.com/cdxgate/cdxgate/internal/signing"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
@@ -26,13 +27,23 @@ type Config struct {
 	Library        *library.Service
 	Policy         *policy.Service
 	Limits         *ratelimit.Service
+	Signer         *signing.Signer
 	Downloads      *ratelimit.Flow // bytes of client builds
 	PublicURL      string          // base URL hosts use, without a trailing slash
 	PublicCA       func() string   // PEM of the private authority that signs the public URL's certificate now, or ""
+	Updates        Updates
 	InstallationID string
 	Version        string                      // of the gateway and of the cdx it hands out
 	Ping           func(context.Context) error // nil error: the database answers
 	Logger         *slog.Logger
+}
+
+// Updates is how the clients of the fleet are kept up to date.
+type Updates struct {
+	Auto          bool   // cdx updates itself
+	ReleaseKey    string // minisign public key of who signs builds beside the gateway; "": nobody has to
+	Rollback      bool   // the builds are older than others of before, on purpose
+	CodexReleases string // base URL of a releases API like GitHub's to get Codex from; "": GitHub's
 }
 
 // Surface serves hosts. Its tables can be mounted apart; each answers only its own paths.
@@ -46,6 +57,7 @@ type Surface struct {
 
 	cfg       Config
 	keepsKeys bool // cdx would send a key to the public URL
+	builds    signedBuilds
 }
 
 // New makes the surface.

@@ -18,7 +18,10 @@ import (
 	"github.com/cdxgate/cdxgate/internal/token"
 )
 
-var errNoClient = errs.New(errs.NotFound, "client_not_found", "This gateway has no cdx for that platform")
+var (
+	errNoClient  = errs.New(errs.NotFound, "client_not_found", "This gateway has no cdx for that platform")
+	errNoMinisig = errs.New(errs.NotFound, "signature_not_found", "This build of cdx has no signature file")
+)
 
 // installer serves the script of an install token, or a script that says why there is none: always 200, because the
 // printed command is curl -f, which would hide any other body. Looking changes nothing.
@@ -108,31 +111,50 @@ func (s *Surface) enrol(_ http.ResponseWriter, r *call.Request) (any, error) {
 	if err != nil {
 		return nil, s.countDeadToken(r, ratelimit.EnrolFail, err)
 	}
+	config, err := s.signHostConfig(s.hostConfig(host))
+	if err != nil {
+		return nil, err
+	}
 	return api.EnrolResponse{
 		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN,
 		InstallationID: s.cfg.InstallationID, Secure: host.Secure,
+		SigningKey: s.cfg.Signer.Key(), Config: config,
 	}, nil
 }
 
-// client serves a build of cdx, or, as <name>.sha256, the digest of it. Both are no secrets, so they need no key.
+// client serves a build of cdx; as <name>.sha256, the digest of it; as <name>.minisig, the operator's signature of it.
+// They are no secrets, so they need no key.
 func (s *Surface) client(w http.ResponseWriter, r *call.Request) (any, error) {
-	name, wantsDigest := strings.CutSuffix(r.Param, ".sha256")
-	if !wantsDigest {
-		return nil, s.serveClient(w, r, name)
+	if name, is := strings.CutSuffix(r.Param, ".sha256"); is {
+		client, err := s.cfg.Clients.Named(name)
+		if err != nil {
+			return nil, s.noClient(err)
+		}
+		writeText(w, client.SHA256+"\n")
+		return nil, nil
 	}
-	client, err := s.cfg.Clients.Named(name)
-	if err != nil {
-		return nil, s.noClient(err)
+	if name, is := strings.CutSuffix(r.Param, ".minisig"); is {
+		minisig, err := s.cfg.Clients.Minisig(name)
+		if err != nil {
+			return nil, s.noClient(err)
+		}
+		writeText(w, minisig)
+		return nil, nil
 	}
-	header := w.Header()
-	header["Content-Type"] = []string{"text/plain; charset=utf-8"}
-	_, _ = io.WriteString(w, client.SHA256+"\n") // the client is gone: nobody to tell
-	return nil, nil
+	return nil, s.serveClient(w, r, r.Param)
+}
+
+func writeText(w http.ResponseWriter, text string) {
+	w.Header()["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	_, _ = io.WriteString(w, text) // the client is gone: nobody to tell
 }
 
 func (s *Surface) noClient(err error) error {
-	if errors.Is(err, release.ErrNoClient) {
+	switch {
+	case errors.Is(err, release.ErrNoClient):
 		return errNoClient.With("missing", s.cfg.Clients.Missing())
+	case errors.Is(err, release.ErrNoMinisig):
+		return errNoMinisig
 	}
 	return err
 }

@@ -118,6 +118,11 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 	if err != nil {
 		return err
 	}
+	config, err := s.configBlock(host, have[api.BlockConfig])
+	if err != nil {
+		return err
+	}
+	answer.Config = config
 	decided := policyOf(r)
 	facts := fleet.Wire(host)
 	facts.APICalls, facts.UpdatedAt = 0, api.Time{} // every call changes them: the block would never be the same
@@ -134,6 +139,7 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 		}},
 		{api.BlockQuota, &answer.Quota, nil},
 		{api.BlockLibrary, &answer.Library, commands},
+		{api.BlockClient, &answer.Client, s.clientOffer(r)},
 	} {
 		block, err := makeBlock(part.data, have[part.name])
 		if err != nil {
@@ -151,10 +157,14 @@ func makeBlock(data any, have string) (api.Block, error) {
 	if err != nil {
 		return api.Block{}, err
 	}
-	sum := sha256.Sum256(text)
-	block := api.Block{ETag: hex.EncodeToString(sum[:etagBytes])}
+	block := api.Block{ETag: etagOf(text)}
 	if have != block.ETag {
 		block.Data = text
 	}
 	return block, nil
+}
+
+func etagOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:etagBytes])
 }

@@ -24,6 +24,7 @@ func syncing(t *testing.T, g *gatewaytest.Gateway, key string, b any) (answer ap
 func etags(answer *api.SyncResponse) map[string]string {
 	return map[string]string{
 		"host": answer.Host.ETag, "versions": answer.Versions.ETag, "policy": answer.Policy.ETag, "quota": answer.Quota.ETag, "library": answer.Library.ETag,
+		"config": answer.Config.ETag, "client": answer.Client.ETag,
 	}
 }
 
@@ -79,7 +80,7 @@ func TestSync(t *testing.T) {
 		t.Errorf("got credential %+v", second.Credential)
 	}
 	settled := syncing(t, g, key, body{"credential": held, "etags": etags(&second), "wrapper_version": "1.2.3", "client_version": "0.63.0"})
-	for name, block := range map[string]api.Block{"host": settled.Host, "versions": settled.Versions, "policy": settled.Policy, "quota": settled.Quota, "library": settled.Library} {
+	for name, block := range map[string]api.Block{"host": settled.Host, "versions": settled.Versions, "policy": settled.Policy, "quota": settled.Quota, "library": settled.Library, "config": settled.Config, "client": settled.Client} {
 		if block.Data != nil || block.ETag == "" {
 			t.Errorf("%s came again: %s", name, block.Data)
 		}
