@@ -41,6 +41,7 @@ type SyncResponse struct {
 	Library    Block               `json:"library"`          // SlashList without texts
 	Config     Block               `json:"config"`           // ConfigOffer
 	Client     Block               `json:"client"`           // ClientOffer, or null: there is no build for the platform
+	Month      Block               `json:"month"`            // TokenUsage of the host in this month, UTC
 }
 
 // Names of the blocks, as in SyncRequest.ETags.
@@ -52,6 +53,7 @@ const (
 	BlockLibrary  = "library"
 	BlockConfig   = "config"
 	BlockClient   = "client"
+	BlockMonth    = "month"
 )
 
 // Block is a part of an answer that a host may have already: Data is absent when its ETag is the one the host sent.

@@ -10,7 +10,7 @@ import (
 )
 
 // act does what an answer demands of the login on disk, s.login.
-func (s *session) act(ctx context.Context, answer *authAnswer) error {
+func (s *session) act(ctx context.Context, answer *credentialAnswer) error {
 	if answer.CanonicalDigest != "" {
 		s.hint = answer.CanonicalDigest
 	}
@@ -62,7 +62,7 @@ func (s *session) keep(format string, args ...any) error {
 }
 
 // adopt writes the login that the gateway answered, if the file is still the one the answer is about.
-func (s *session) adopt(ctx context.Context, answer *authAnswer) error {
+func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 	if answer.Auth == nil && answer.Status == api.StatusUpdated {
 		s.remember(s.login)
 		s.result = resultSentUp
@@ -151,8 +151,8 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway prefers an older login than the one on disk, which stays. Tell an admin")
 	}
 	s.stored = s.login.digest()
-	answer, err := s.client.auth(ctx, api.AuthRequest{
-		Command: api.CommandStore, Auth: s.login.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
+	answer, err := s.client.store(ctx, api.AuthRequest{
+		Auth: s.login.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
 	})
 	if f := asFailure(err); f != nil && f.classify() == standsRejected {
 		if f.is("account_mismatch", "") {

@@ -27,7 +27,7 @@ func TestPrivateCA(t *testing.T) {
 			}})
 			return
 		}
-		_, _ = w.Write(authOK("outdated", parseLogin(login).digest(), login).body)
+		about("outdated", parseLogin(login).digest(), login).write(w, r)
 	}))
 	t.Cleanup(server.Close)
 	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))

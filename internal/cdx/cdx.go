@@ -5,7 +5,7 @@
 //
 //	args.go     which of our verbs it is, or that it is Codex's
 //	config.go   which gateway this machine belongs to, and its API key
-//	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, authfile.go reads, atomic.go writes)
+//	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, answer.go and blocks.go understand)
 //	arguments.go the two things that may be added to Codex's arguments
 //	run.go      Codex itself, once
 //	sync.go     push, if Codex changed the login

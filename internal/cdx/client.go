@@ -113,6 +113,9 @@ func (f *failure) Error() string {
 // Unwrap returns why there was no usable answer.
 func (f *failure) Unwrap() error { return f.err }
 
+// errNotTheGateway is an answer that no gateway gives: a captive portal, a proxy.
+var errNotTheGateway = errors.New("its answer is not the gateway's")
+
 // is reports whether the gateway gave this machine code. Gateways of the reference give none: text, lower case, is
 // what to look for in their message then.
 func (f *failure) is(code, text string) bool {
@@ -133,46 +136,6 @@ func (f *failure) untrusted() bool {
 	)
 	return errors.As(f.err, &verification) || errors.As(f.err, &authority) || errors.As(f.err, &hostname) ||
 		errors.As(f.err, &invalid) || errors.As(f.err, &roots)
-}
-
-// authAnswer is what cdx uses of an answer to POST /auth. Everything else in there is for the eyes, and a member of an
-// unexpected type must not keep Codex from starting.
-type authAnswer struct {
-	Status          string          `json:"status"`
-	CanonicalDigest string          `json:"canonical_digest"`
-	Auth            json.RawMessage `json:"auth"`
-	Versions        json.RawMessage `json:"versions"`
-}
-
-// installationID returns which gateway answered, "" if it does not say.
-func (r *authAnswer) installationID() string {
-	var versions struct {
-		InstallationID string `json:"installation_id"`
-	}
-	if json.Unmarshal(r.Versions, &versions) != nil {
-		return ""
-	}
-	return versions.InstallationID
-}
-
-// auth exchanges one message of POST /auth. It is never repeated by itself: a store must not happen twice.
-//
-// Errors: *failure; *refusal when another gateway than the one of the enrolment answered.
-func (c *client) auth(ctx context.Context, request api.AuthRequest) (*authAnswer, error) {
-	request.WrapperVersion = c.version
-	request.InstallationID = c.config.InstallationID
-	answer := &authAnswer{}
-	if err := c.post(ctx, c.config.BaseURL+api.PathAuth, request, answer); err != nil {
-		return nil, err
-	}
-	if id := answer.installationID(); id != "" && c.config.InstallationID != "" && id != c.config.InstallationID {
-		return nil, &refusal{
-			exit: ExitDenied, label: "denied", what: "another gateway answers at " + c.host() + " than this machine enrolled with",
-			cause: "installation " + field(id) + ", expected " + c.config.InstallationID,
-			next:  "if that is meant: ask for a new install command\n" + notStarted(ExitDenied),
-		}
-	}
-	return answer, nil
 }
 
 // host is the gateway's name as people know it.
@@ -250,11 +213,11 @@ func decode(response *http.Response, text []byte, data any) error {
 		f.err = fmt.Errorf("it redirects (HTTP %d), and cdx does not follow", response.StatusCode)
 		return f
 	case err != nil && response.StatusCode < 300:
-		f.err = errors.New("its answer is not the gateway's")
+		f.err = errNotTheGateway
 		return f
 	case err == nil && envelope.Status == "ok" && response.StatusCode < 300:
 		if json.Unmarshal(envelope.Data, data) != nil {
-			f.err = errors.New("its answer is not the gateway's")
+			f.err = errNotTheGateway
 			return f
 		}
 		return nil

@@ -59,7 +59,7 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 		here := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
 		t.Cleanup(here.Close)
 		c := testClient(here.URL)
-		_, err := c.auth(t.Context(), api.AuthRequest{Command: api.CommandRetrieve})
+		_, _, err := c.sync(t.Context(), api.SyncRequest{})
 		if f := asFailure(err); f == nil || f.classify() != standsOffline {
 			t.Errorf("%d: got %v", status, err)
 		}
@@ -75,7 +75,7 @@ func TestAGatewayThatHangsCostsTheDeadlineOnly(t *testing.T) {
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := testClient(server.URL).auth(ctx, api.AuthRequest{})
+	_, _, err := testClient(server.URL).sync(ctx, api.SyncRequest{})
 	f := asFailure(err)
 	if f == nil || f.classify() != standsOffline || f.Error() != "no answer in time" {
 		t.Errorf("got %v", err)
@@ -134,6 +134,7 @@ func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"status":"ok","data":{"status":"outdated","auth":{"tokens":{}},"versions":{"installation_id":7}}}`,
 		`{"status":"ok","data":{"status":"valid","versions":null,"chatgpt_usage":"x"}}`,
+		`{"status":"ok","data":{"credential":{"status":"valid","auth":{}},"versions":{"etag":1,"data":7},"policy":{"etag":"p","data":[]},"quota":{"data":{"primary_window":"x"}}}}`,
 		`{"status":"error","code":7,"errors":{"a":["b"]},"details":[]}`,
 		`{"status":"ok","data":null}`, `[]`, `nul`, strings.Repeat("[", 20_000), "\xff", "",
 	} {
@@ -141,7 +142,15 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(403, []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, status int, text []byte) {
-		var answer authAnswer
+		var answer credentialAnswer
+		var parts map[string]json.RawMessage
+		if decode(&http.Response{StatusCode: status}, text, &parts) == nil {
+			if said, credential := readSync(parts); credential != nil {
+				kept, _ := blocks(nil).merge(said)
+				_, _, _, _, _ = kept.host(), kept.versions(), kept.policy(), kept.quota(), kept.month()
+				_, _, _, _ = kept.library(), kept.config(), kept.client(), testClient("https://x").checkInstallation(said.Versions.Data)
+			}
+		}
 		err := decode(&http.Response{StatusCode: status}, text, &answer)
 		if failed := asFailure(err); failed != nil {
 			_ = failed.classify()
@@ -151,7 +160,6 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		_ = answer.installationID()
 		if served := parseLogin(answer.Auth); served.exists() && !json.Valid(answer.Auth) {
 			t.Errorf("taken for a login: %q", answer.Auth)
 		}

@@ -33,8 +33,9 @@ type fakeAnswer struct {
 	status int
 	body   []byte
 	header http.Header
-	drop   bool   // close the connection instead
-	before func() // what happens on the host while the answer is on its way
+	word   *fakeWord // in place of body
+	drop   bool      // close the connection instead
+	before func()    // what happens on the host while the answer is on its way
 }
 
 // fakeRequest is what one request said.
@@ -45,13 +46,16 @@ type fakeRequest struct {
 	Raw    []byte
 }
 
-// name is how tests call a request: the command of POST /auth, else the path's first part.
+// name is how tests call a request: sync, the command of POST /auth, else its path.
 func (r fakeRequest) name() string {
 	var command string
 	if json.Unmarshal(r.Body["command"], &command) == nil && command != "" {
 		return command
 	}
-	if strings.HasPrefix(r.Path, api.PathInstall) {
+	switch {
+	case r.Path == api.PathSync:
+		return "sync"
+	case strings.HasPrefix(r.Path, api.PathInstall):
 		return "enrol"
 	}
 	return r.Path
@@ -88,10 +92,18 @@ func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-g.gone:
 		}
 	default:
-		maps.Copy(w.Header(), answer.header)
-		w.WriteHeader(answer.status)
-		_, _ = w.Write(answer.body)
+		answer.write(w, r)
 	}
+}
+
+// write answers one request.
+func (a fakeAnswer) write(w http.ResponseWriter, r *http.Request) {
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.status)
+	if a.word != nil {
+		a.body = a.word.at(r.URL.Path)
+	}
+	_, _ = w.Write(a.body)
 }
 
 func (g *fakeGateway) next(request fakeRequest) fakeAnswer {
@@ -147,22 +159,38 @@ func (g *fakeGateway) open() error {
 // plantedInstallation is the gateway that the tests' hosts enrolled with.
 const plantedInstallation = "7d0f1c52-6a3e-4b4f-9f0a-0c5a3d7e9b21"
 
-// authOK is an answer to POST /auth with everything around that a real one has. auth is spliced in byte for byte.
-func authOK(status, digest string, auth []byte) fakeAnswer {
+// about is the gateway's word on a login, as an answer to POST /sync or POST /auth carries it among everything that a real
+// one has. auth is spliced in byte for byte.
+func about(status, digest string, auth []byte) fakeAnswer {
+	return fakeAnswer{status: http.StatusOK, word: &fakeWord{status: status, digest: digest, auth: auth, installation: plantedInstallation}}
+}
+
+type fakeWord struct {
+	status, digest string
+	auth           []byte
+	installation   string
+}
+
+func (w *fakeWord) at(path string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"status":"ok","data":{"status":%q,"canonical_digest":`, status)
-	if digest == "" {
+	fmt.Fprintf(&b, `"status":%q,"generation":41,"canonical_digest":`, w.status)
+	if w.digest == "" {
 		b.WriteString("null")
 	} else {
-		fmt.Fprintf(&b, "%q", digest)
+		fmt.Fprintf(&b, "%q", w.digest)
 	}
-	if auth != nil {
+	if w.auth != nil {
 		b.WriteString(`,"auth":`)
-		b.Write(bytes.TrimSpace(auth))
+		b.Write(bytes.TrimSpace(w.auth))
 	}
-	fmt.Fprintf(&b, `,"host":{"fqdn":"build7.example","secure":true},"api_calls":42,"versions":{"client_version":null,"installation_id":%q},`, plantedInstallation)
-	b.WriteString(`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`)
-	return fakeAnswer{status: http.StatusOK, body: b.Bytes()}
+	versions := fmt.Sprintf(`{"client_version":null,"installation_id":%q}`, w.installation)
+	const host = `{"fqdn":"build7.example","secure":true}`
+	if path == api.PathSync {
+		return fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"host":{"etag":"h","data":%s},`+
+			`"versions":{"etag":"v","data":%s},"quota":{"etag":"q","data":null}}}`, &b, host, versions)
+	}
+	return fmt.Appendf(nil, `{"status":"ok","data":{%s,"host":%s,"api_calls":42,"versions":%s,`+
+		`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`, &b, host, versions)
 }
 
 // refused is an error answer.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"time"
 
@@ -131,4 +132,14 @@ func cannotWrite(err error) *refusal {
 		exit: ExitCannotWrite, label: "stopped", what: err.Error(),
 		next: "make room or rights, then try again\n" + notStarted(ExitCannotWrite),
 	}
+}
+
+// whoRuns tells the gateway which user runs cdx, on which machine; "" is not known. Both are as the system has them: the
+// environment would say of sudo what it was before.
+func whoRuns() (username, hostname string) {
+	if current, err := user.Current(); err == nil {
+		username = current.Username
+	}
+	hostname, _ = os.Hostname()
+	return username, hostname
 }

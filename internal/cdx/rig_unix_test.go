@@ -110,10 +110,7 @@ func (r *rig) starts() []fakeStart {
 
 // always answers every request alike.
 func always(answer fakeAnswer) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(answer.status)
-		_, _ = w.Write(answer.body)
-	}
+	return answer.write
 }
 
 // await polls a condition that another process brings about.

@@ -39,7 +39,7 @@ func TestArgumentsReachCodexByteForByte(t *testing.T) {
 		{"enroll"},
 		{strings.Repeat("x", 100_000)},
 	}
-	r := newRig(t, always(authOK("valid", "", nil)))
+	r := newRig(t, always(about("valid", "", nil)))
 	r.put(r.auth, loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode())
 	for i, args := range cases {
 		given := args
@@ -65,7 +65,7 @@ func TestArgumentsReachCodexByteForByte(t *testing.T) {
 
 func TestStandardInputArrivesIntact(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(authOK("valid", "", nil)))
+	r := newRig(t, always(about("valid", "", nil)))
 	r.put(r.auth, loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode())
 	data := make([]byte, 10<<20)
 	_, _ = rand.Read(data)
@@ -82,7 +82,7 @@ func TestStandardInputArrivesIntact(t *testing.T) {
 
 func TestCodexGetsTheSameEnvironment(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(authOK("valid", "", nil)))
+	r := newRig(t, always(about("valid", "", nil)))
 	r.put(r.auth, loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode())
 	cmd := r.command("cdx", nil, "ODD= a=b\n", "EMPTY=")
 	if _, _, status := r.finish(cmd); status != 0 {
@@ -110,9 +110,9 @@ func TestSignalsReachCodexAndTheLoginIsPushedAfterwards(t *testing.T) {
 			r.put(next, renewed)
 			ready := filepath.Join(r.dir, "ready")
 			startsAtStore := -1
-			stored := authOK("unchanged", "", nil)
+			stored := about("unchanged", "", nil)
 			stored.before = func() { startsAtStore = len(r.starts()) }
-			g.expect(authOK("valid", "", nil), stored)
+			g.expect(about("valid", "", nil), stored)
 
 			cmd := r.command("cdx", nil, "FAKE_AWAIT_SIGNAL="+ready, "FAKE_NEW_AUTH="+next, "FAKE_RC=7")
 			if err := cmd.Start(); err != nil {
@@ -132,7 +132,7 @@ func TestSignalsReachCodexAndTheLoginIsPushedAfterwards(t *testing.T) {
 			if startsAtStore != 1 {
 				t.Errorf("the login went up when %d Codex had ended, want 1", startsAtStore)
 			}
-			if got := g.asked(); !slices.Equal(got, []string{"retrieve", "store"}) {
+			if got := g.asked(); !slices.Equal(got, []string{"sync", "store"}) {
 				t.Errorf("got requests %q", got)
 			}
 		})
@@ -141,7 +141,7 @@ func TestSignalsReachCodexAndTheLoginIsPushedAfterwards(t *testing.T) {
 
 func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(authOK("valid", "", nil)))
+	r := newRig(t, always(about("valid", "", nil)))
 	r.put(r.auth, loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode())
 	ready := filepath.Join(r.dir, "ready")
 	cmd := r.command("sh", []string{"-c", `trap "" HUP; exec cdx`}, "FAKE_AWAIT_SIGNAL="+ready)
@@ -164,7 +164,7 @@ func TestIgnoredSignalsStayIgnored(t *testing.T) {
 
 func TestSecondRequestToEndKills(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, always(authOK("valid", "", nil)))
+	r := newRig(t, always(about("valid", "", nil)))
 	r.put(r.auth, loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode())
 	stubborn, ready := filepath.Join(r.dir, "stubborn"), filepath.Join(r.dir, "ready")
 	script := "#!/bin/sh\ntrap 'echo told >>" + ready + "' TERM\necho up >>" + ready + "\nwhile :; do read -r line; done\n"
@@ -212,11 +212,11 @@ func TestOneExchangeAtATime(t *testing.T) {
 		}
 		body := new(bytes.Buffer)
 		_, _ = body.ReadFrom(req.Body)
-		answer := authOK("outdated", digest, canonical)
+		answer := about("outdated", digest, canonical)
 		if strings.Contains(body.String(), digest) {
-			answer = authOK("valid", digest, nil)
+			answer = about("valid", digest, nil)
 		}
-		_, _ = w.Write(answer.body)
+		answer.write(w, req)
 	}))
 	const starts = 20
 	var wg sync.WaitGroup
@@ -250,9 +250,9 @@ func TestKilledWhileWritingLeavesAWholeLogin(t *testing.T) {
 	}
 	var running atomic.Pointer[os.Process]
 	var turn atomic.Int32
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		offered := logins[turn.Add(1)%2]
-		_, _ = w.Write(authOK("outdated", parseLogin(offered).digest(), offered).body)
+		about("outdated", parseLogin(offered).digest(), offered).write(w, req)
 		_ = http.NewResponseController(w).Flush()
 		_ = running.Load().Kill() // races with the reading, the writing and the start of Codex
 	}))
@@ -277,7 +277,7 @@ func TestKilledWhileWritingLeavesAWholeLogin(t *testing.T) {
 		}
 	}
 	// Whoever holds the lock when it is killed does not hold it any longer.
-	last := newRig(t, always(authOK("valid", "", nil)))
+	last := newRig(t, always(about("valid", "", nil)))
 	last.env = append(last.env, "CODEX_HOME="+filepath.Dir(r.auth))
 	if _, stderr, status := last.run(nil); status != 0 || stderr != "" {
 		t.Errorf("after the kills: got status %d, stderr %q", status, stderr)
@@ -286,7 +286,7 @@ func TestKilledWhileWritingLeavesAWholeLogin(t *testing.T) {
 
 func TestUnverifiableCertificateIsDenied(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(always(authOK("valid", "", nil)))
+	server := httptest.NewUnstartedServer(always(about("valid", "", nil)))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the refused handshakes
 	server.StartTLS()
 	t.Cleanup(server.Close)

@@ -117,7 +117,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // gateway queues one answer:
 //
-//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION]   an answer to POST /auth
+//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION]   an answer about the login
 //	gateway error HTTP CODE MESSAGE                              CODE "-": none, as old gateways
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
@@ -165,7 +165,7 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 		digest = parseLogin(auth).digest()
 		rest = rest[1:]
 	}
-	answer = authOK(args[0], digest, auth)
+	answer = about(args[0], digest, auth)
 	for _, option := range rest {
 		name, value, _ := strings.Cut(option, "=")
 		switch name {
@@ -177,7 +177,7 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 				must(os.Rename(target+".codex", target))
 			}
 		case "id":
-			answer.body = []byte(strings.ReplaceAll(string(answer.body), plantedInstallation, value))
+			answer.word.installation = value
 		default:
 			ts.Fatalf("unknown option %q", option)
 		}

@@ -32,6 +32,7 @@ type session struct {
 	state   state
 	login   login    // on disk, as last seen
 	hint    string   // the canonical digest that the gateway last named
+	blocks  blocks   // what the gateway last said beside the login
 	result  result   // of the last synchronisation
 	offline *failure // why the gateway could not be asked, nil if it could
 	notices []notice // what the user must read
@@ -63,29 +64,36 @@ func (s *session) push(ctx context.Context, before login) error {
 	s.result = resultKept
 	return s.orOffline(s.locked(ctx, func(ctx context.Context) error {
 		first := true
-		return s.settle(ctx, func(ctx context.Context) (*authAnswer, error) {
+		return s.settle(ctx, func(ctx context.Context) (*credentialAnswer, error) {
 			if !s.login.exists() || s.login.digest() == before.digest() {
-				return &authAnswer{Status: api.StatusUnchanged}, nil
+				return &credentialAnswer{Status: api.StatusUnchanged}, nil
 			}
 			if first { // no need to ask what Codex's renewal already answers
 				first = false
-				return &authAnswer{Status: api.StatusUploadRequired, CanonicalDigest: s.hint}, nil
+				return &credentialAnswer{Status: api.StatusUploadRequired, CanonicalDigest: s.hint}, nil
 			}
 			return s.retrieve(ctx)
 		})
 	}))
 }
 
-// retrieve asks the gateway what it thinks of the login on disk.
-func (s *session) retrieve(ctx context.Context) (*authAnswer, error) {
-	answer, err := s.client.auth(ctx, api.AuthRequest{
-		Command: api.CommandRetrieve, Digest: s.login.digest(), LastRefresh: s.login.lastRefresh(),
-		ClientVersion: versionOf(s.codex, s.state.Codex),
-	})
-	if err == nil {
-		s.home.rememberContact(s.app.Now())
+// retrieve asks the gateway what it thinks of the login on disk, and takes what else it has to say.
+func (s *session) retrieve(ctx context.Context) (*credentialAnswer, error) {
+	request := api.SyncRequest{ClientVersion: versionOf(s.codex, s.state.Codex), ETags: s.blocks.etags()}
+	request.Username, request.Hostname = whoRuns()
+	if s.login.exists() {
+		request.Credential = &api.SyncHeld{Digest: s.login.digest(), LastRefresh: s.login.lastRefresh()}
 	}
-	return answer, err
+	answer, credential, err := s.client.sync(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	s.home.rememberContact(s.app.Now())
+	merged, changed := s.blocks.merge(answer)
+	if s.blocks = merged; changed {
+		s.home.saveBlocks(merged)
+	}
+	return credential, nil
 }
 
 // orOffline lets an exchange that another cdx stood in the way of count as one that the gateway did not answer.
@@ -108,7 +116,7 @@ func (s *session) locked(ctx context.Context, exchange func(context.Context) err
 		return err
 	}
 	defer unlock()
-	s.state = s.home.loadState()
+	s.state, s.blocks = s.home.loadState(), s.home.loadBlocks()
 	files.RemoveStale(s.home.authPath(), s.app.Now())
 	if err := s.home.restoreAside(); err != nil {
 		return cannotWrite(err)
@@ -127,7 +135,7 @@ const maxRounds = 3
 var errChanged = errors.New("the login on disk changed meanwhile")
 
 // settle asks and acts until disk and gateway agree, or cannot.
-func (s *session) settle(ctx context.Context, ask func(context.Context) (*authAnswer, error)) error {
+func (s *session) settle(ctx context.Context, ask func(context.Context) (*credentialAnswer, error)) error {
 	for range maxRounds {
 		var err error
 		if s.login, err = readLogin(s.home.authPath()); err != nil {

@@ -538,11 +538,11 @@ func TestInstallScriptWithTheRealClient(t *testing.T) {
 			BaseURL: m.server.URL, APIKey: key, FQDN: "falcon.fra.example.net", InstallationID: "i", Secure: true,
 		}})
 	})
-	mux.HandleFunc("POST /auth", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /sync", func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get(api.HeaderAPIKey); got != key {
 			t.Errorf("got API key %q", got)
 		}
-		_, _ = w.Write([]byte(`{"status":"ok","data":{"status":"outdated","auth":` + login + `}}`))
+		_, _ = w.Write([]byte(`{"status":"ok","data":{"credential":{"status":"outdated","auth":` + login + `}}}`))
 	})
 	m.server.Config.Handler = mux
 	stdout, stderr, status := m.run("sh", "PATH="+m.localBin()+":"+m.bin)

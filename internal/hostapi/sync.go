@@ -118,6 +118,10 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 	if err != nil {
 		return err
 	}
+	month, err := s.cfg.Usage.Month(r.Context(), host.ID)
+	if err != nil {
+		return err
+	}
 	config, err := s.configBlock(host, have[api.BlockConfig])
 	if err != nil {
 		return err
@@ -140,6 +144,7 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 		{api.BlockQuota, &answer.Quota, nil},
 		{api.BlockLibrary, &answer.Library, commands},
 		{api.BlockClient, &answer.Client, s.clientOffer(r)},
+		{api.BlockMonth, &answer.Month, month},
 	} {
 		block, err := makeBlock(part.data, have[part.name])
 		if err != nil {

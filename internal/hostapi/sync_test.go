@@ -24,7 +24,7 @@ func syncing(t *testing.T, g *gatewaytest.Gateway, key string, b any) (answer ap
 func etags(answer *api.SyncResponse) map[string]string {
 	return map[string]string{
 		"host": answer.Host.ETag, "versions": answer.Versions.ETag, "policy": answer.Policy.ETag, "quota": answer.Quota.ETag, "library": answer.Library.ETag,
-		"config": answer.Config.ETag, "client": answer.Client.ETag,
+		"config": answer.Config.ETag, "client": answer.Client.ETag, "month": answer.Month.ETag,
 	}
 }
 
@@ -68,6 +68,10 @@ func TestSync(t *testing.T) {
 	if string(answer.Quota.Data) != "null" || string(answer.Policy.Data) != `{"quota_hard_fail":true,"quota_limit_percent":100,"quota_week_partition":0,"cdx_silent":false}` {
 		t.Errorf("got quota %s, policy %s", answer.Quota.Data, answer.Policy.Data)
 	}
+	var month api.TokenUsage
+	if err := json.Unmarshal(answer.Month.Data, &month); err != nil || month.Total != 15 || month.Events != 2 {
+		t.Errorf("got month %s, %v", answer.Month.Data, err)
+	}
 	if n := g.Int(t, "SELECT api_calls FROM host"); n != 2 {
 		t.Errorf("got %d calls, want one for the sync and one for the retrieve", n)
 	}
@@ -80,7 +84,7 @@ func TestSync(t *testing.T) {
 		t.Errorf("got credential %+v", second.Credential)
 	}
 	settled := syncing(t, g, key, body{"credential": held, "etags": etags(&second), "wrapper_version": "1.2.3", "client_version": "0.63.0"})
-	for name, block := range map[string]api.Block{"host": settled.Host, "versions": settled.Versions, "policy": settled.Policy, "quota": settled.Quota, "library": settled.Library, "config": settled.Config, "client": settled.Client} {
+	for name, block := range map[string]api.Block{"host": settled.Host, "versions": settled.Versions, "policy": settled.Policy, "quota": settled.Quota, "library": settled.Library, "config": settled.Config, "client": settled.Client, "month": settled.Month} {
 		if block.Data != nil || block.ETag == "" {
 			t.Errorf("%s came again: %s", name, block.Data)
 		}
