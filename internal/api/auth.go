@@ -32,6 +32,7 @@ type AuthRequest struct {
 // AuthResponse is the data of an answer to POST /auth.
 type AuthResponse struct {
 	Status               string          `json:"status"`
+	Generation           int64           `json:"generation"` // canonical one; 0: none
 	CanonicalLastRefresh *string         `json:"canonical_last_refresh"`
 	CanonicalDigest      *string         `json:"canonical_digest"`
 	Host                 *Host           `json:"host"`

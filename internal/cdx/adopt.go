@@ -16,7 +16,7 @@ func (s *session) act(ctx context.Context, answer *credentialAnswer) error {
 	}
 	switch answer.Status {
 	case api.StatusValid:
-		s.remember(s.login)
+		s.remember(s.login, answer.Generation)
 		s.result = resultCurrent
 		return nil
 	case api.StatusUnchanged:
@@ -64,7 +64,7 @@ func (s *session) keep(format string, args ...any) error {
 // adopt writes the login that the gateway answered, if the file is still the one the answer is about.
 func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 	if answer.Auth == nil && answer.Status == api.StatusUpdated {
-		s.remember(s.login)
+		s.remember(s.login, answer.Generation)
 		s.result = resultSentUp
 		return nil
 	}
@@ -81,7 +81,7 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 		// still works, so the gateway gets ours.
 		return s.upload(ctx)
 	}
-	if err := s.replace(served); err != nil {
+	if err := s.replace(served, answer.Generation); err != nil {
 		return err
 	}
 	if answer.Status == api.StatusUpdated {
@@ -95,7 +95,7 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 // replace writes served in place of s.login. A file that is no login is kept beside it.
 //
 // Errors: errChanged when the file is not s.login any more.
-func (s *session) replace(served login) error {
+func (s *session) replace(served login, generation int64) error {
 	path := s.home.authPath()
 	now, err := readLogin(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *session) replace(served login) error {
 		return cannotWrite(err)
 	}
 	s.login = served
-	s.remember(served)
+	s.remember(served, generation)
 	return nil
 }
 
@@ -170,8 +170,8 @@ func (s *session) upload(ctx context.Context) error {
 	return s.act(ctx, answer)
 }
 
-// remember records that the gateway has l.
-func (s *session) remember(l login) {
-	s.state.KnownDigest, s.state.Account = l.digest(), l.account()
+// remember records that the gateway has l, as which generation.
+func (s *session) remember(l login, generation int64) {
+	s.state.KnownDigest, s.state.Account, s.state.Generation = l.digest(), l.account(), generation
 	s.state.LoggedOut = false
 }

@@ -94,6 +94,8 @@ type state struct {
 	LoggedOut bool `json:"logged_out,omitempty"`
 	// KnownDigest is of the login that the gateway was last seen to have: removing that one loses nothing.
 	KnownDigest string `json:"known_digest,omitempty"`
+	// Generation is what that login is called in the fleet; 0: not known.
+	Generation int64 `json:"generation,omitempty"`
 	// Account is whose login came from the gateway, so that a change of the fleet's account is told from a user's own.
 	Account string `json:"account,omitempty"`
 	// Codex is the version of the Codex that was last looked at.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
@@ -30,13 +31,14 @@ type session struct {
 	home    home
 	codex   string // path of Codex; "" if there is none
 	state   state
-	login   login    // on disk, as last seen
-	hint    string   // the canonical digest that the gateway last named
-	blocks  blocks   // what the gateway last said beside the login
-	result  result   // of the last synchronisation
-	offline *failure // why the gateway could not be asked, nil if it could
-	notices []notice // what the user must read
-	stored  string   // digest of what was sent up: the same is never sent twice
+	login   login         // on disk, as last seen
+	hint    string        // the canonical digest that the gateway last named
+	blocks  blocks        // what the gateway last said beside the login
+	took    time.Duration // the last question to the gateway, answered or not; zero: it was not asked
+	result  result        // of the last synchronisation
+	offline *failure      // why the gateway could not be asked, nil if it could
+	notices []notice      // what the user must read
+	stored  string        // digest of what was sent up: the same is never sent twice
 }
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
@@ -84,7 +86,9 @@ func (s *session) retrieve(ctx context.Context) (*credentialAnswer, error) {
 	if s.login.exists() {
 		request.Credential = &api.SyncHeld{Digest: s.login.digest(), LastRefresh: s.login.lastRefresh()}
 	}
+	began := time.Now()
 	answer, credential, err := s.client.sync(ctx, request)
+	s.took = time.Since(began)
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 	}
 	wire, decided := fleet.Wire(host), policyOf(r)
 	answer := &api.AuthResponse{
-		Status: string(outcome.Verdict), Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
+		Status: string(outcome.Verdict), Generation: outcome.Current.Number, Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
 		Host: &wire, APICalls: host.APICalls, TokenUsageMonth: month,
 		Versions:      s.hostVersions(r, host),
 		QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,

@@ -18,7 +18,7 @@ type shape map[string]string
 
 var (
 	answerShape = shape{
-		"status": "s", "canonical_last_refresh": "s0", "canonical_digest": "s0", "host": "o", "api_calls": "n", "token_usage_month": "o",
+		"status": "s", "generation": "n", "canonical_last_refresh": "s0", "canonical_digest": "s0", "host": "o", "api_calls": "n", "token_usage_month": "o",
 		"versions": "o", "quota_hard_fail": "b", "quota_limit_percent": "n", "quota_week_partition": "n", "cdx_silent": "b", "chatgpt_usage": "o",
 	}
 	hostShape = shape{
