@@ -14,7 +14,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,9 +27,25 @@ import (
 // Time limits of talking to the gateway: Codex must start soon even if nobody answers.
 const (
 	connectTimeout = 3 * time.Second  // one connection, its TLS handshake
-	syncTimeout    = 10 * time.Second // all of a pull or all of a push, waiting for other cdx included
 	enrolTimeout   = 30 * time.Second // the answer is given once, so it is worth waiting for
+	maxRetryAfter  = 10 * time.Second // longer, and the offline rule decides
 )
+
+// Bounds of CDX_SYNC_TIMEOUT, and what holds without it.
+const (
+	defaultSyncTimeout = 10 * time.Second
+	minSyncTimeout     = time.Second
+	maxSyncTimeout     = 5 * time.Minute
+)
+
+// syncTimeout is how long all of a pull or all of a push may take, waiting for other cdx included.
+func syncTimeout() time.Duration {
+	wanted, err := time.ParseDuration(os.Getenv(envSyncTimeout))
+	if err != nil {
+		return defaultSyncTimeout
+	}
+	return min(max(wanted, minSyncTimeout), maxSyncTimeout)
+}
 
 // maxAnswerBytes is the most of an answer that is read: a login and what surrounds it.
 const maxAnswerBytes = 1 << 20
@@ -95,7 +113,8 @@ type failure struct {
 	message    string // for people
 	expectedIP string
 	receivedIP string
-	err        error // no usable answer: why
+	retryAfter time.Duration // when to ask again; 0: it does not say
+	err        error         // no usable answer: why
 }
 
 // Error implements error. It names neither URL nor key.
@@ -179,6 +198,15 @@ func (c *client) post(ctx context.Context, address string, request, data any) er
 	return decode(response, text, data)
 }
 
+// retryAfter reads the seconds of a Retry-After. Its other form, a date, would need clocks that agree.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 0 || seconds > 1<<20 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // withoutURL drops what net/http adds to an error: an install URL is a secret.
 func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -206,7 +234,7 @@ func decode(response *http.Response, text []byte, data any) error {
 		Details json.RawMessage `json:"details"`
 		Errors  json.RawMessage `json:"errors"`
 	}
-	f := &failure{status: response.StatusCode}
+	f := &failure{status: response.StatusCode, retryAfter: retryAfter(response.Header)}
 	err := json.Unmarshal(text, &envelope)
 	switch {
 	case response.StatusCode >= 300 && response.StatusCode < 400:

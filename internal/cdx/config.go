@@ -20,6 +20,8 @@ const (
 	envConfigPath = "CDX_CONFIG_PATH" // the configuration file
 	envCodexBin   = "CDX_CODEX_BIN"   // the Codex to start
 	envCodexHome  = "CODEX_HOME"      // where Codex keeps auth.json
+
+	envSyncTimeout = "CDX_SYNC_TIMEOUT" // how long Codex may wait for the gateway
 )
 
 // Config is what enrolment left on this machine: which gateway it belongs to, and the API key.

@@ -169,6 +169,7 @@ type fakeWord struct {
 	status, digest string
 	auth           []byte
 	installation   string
+	blocks         map[string]string // name → data, of POST /sync
 }
 
 func (w *fakeWord) at(path string) []byte {
@@ -186,8 +187,13 @@ func (w *fakeWord) at(path string) []byte {
 	versions := fmt.Sprintf(`{"client_version":null,"installation_id":%q}`, w.installation)
 	const host = `{"fqdn":"build7.example","secure":true}`
 	if path == api.PathSync {
-		return fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"host":{"etag":"h","data":%s},`+
-			`"versions":{"etag":"v","data":%s},"quota":{"etag":"q","data":null}}}`, &b, host, versions)
+		all := map[string]string{api.BlockHost: host, api.BlockVersions: versions, api.BlockQuota: "null"}
+		maps.Copy(all, w.blocks)
+		data := fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[]`, &b)
+		for name, text := range all {
+			data = fmt.Appendf(data, `,%q:{"etag":%q,"data":%s}`, name, sha256Hex([]byte(text)), text)
+		}
+		return append(data, "}}"...)
 	}
 	return fmt.Appendf(nil, `{"status":"ok","data":{%s,"host":%s,"api_calls":42,"versions":%s,`+
 		`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`, &b, host, versions)

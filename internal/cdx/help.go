@@ -44,5 +44,6 @@ var environment = []struct{ name, meaning string }{
 	{envCodexHome, "where Codex keeps auth.json, else ~/.codex"},
 	{envCodexBin, "the Codex to start, else the first codex on PATH"},
 	{"CODEX_API_KEY", "or CODEX_ACCESS_TOKEN: your own credential; while set nothing is sent up"},
+	{envSyncTimeout, "how long a start may wait for the gateway: 10s, between 1s and 5m"},
 	{"HTTPS_PROXY", "how to reach the gateway; NO_PROXY names exceptions"},
 }

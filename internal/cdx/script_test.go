@@ -117,19 +117,25 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // gateway queues one answer:
 //
-//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION]   an answer about the login
-//	gateway error HTTP CODE MESSAGE                              CODE "-": none, as old gateways
+//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION] [block:NAME=FILE]   an answer about the login
+//	gateway error HTTP CODE MESSAGE [HEADER=VALUE]               CODE "-": none, as old gateways
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
 //
-// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE.
+// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. block:NAME=FILE is the data of a block of
+// POST /sync; $NAME in it is an environment variable.
 func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 	g := gatewayOf(ts)
 	switch args[0] {
 	case "error":
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
-		g.expect(refused(status, strings.Trim(args[2], "-"), args[3]))
+		answer := refused(status, strings.Trim(args[2], "-"), args[3])
+		for _, header := range args[4:] {
+			name, value, _ := strings.Cut(header, "=")
+			answer.header = http.Header{name: {value}}
+		}
+		g.expect(answer)
 	case "raw":
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
@@ -179,7 +185,14 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 		case "id":
 			answer.word.installation = value
 		default:
-			ts.Fatalf("unknown option %q", option)
+			block, ok := strings.CutPrefix(name, "block:")
+			if !ok {
+				ts.Fatalf("unknown option %q", option)
+			}
+			if answer.word.blocks == nil {
+				answer.word.blocks = map[string]string{}
+			}
+			answer.word.blocks[block] = strings.TrimSpace(os.Expand(ts.ReadFile(value), ts.Getenv))
 		}
 	}
 	return answer

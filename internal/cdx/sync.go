@@ -111,9 +111,9 @@ func (s *session) orOffline(err error) error {
 	return s.goOffline(&failure{err: errBusy}, standsLimited)
 }
 
-// locked runs one exchange as the only cdx of the home, within syncTimeout.
+// locked runs one exchange as the only cdx of the home, within [syncTimeout].
 func (s *session) locked(ctx context.Context, exchange func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout())
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
 	if err != nil {

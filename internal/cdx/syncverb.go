@@ -49,7 +49,7 @@ func (s *session) syncHere(ctx context.Context, codex codexVersion) error {
 
 // amendState changes what is remembered about the home.
 func (s *session) amendState(ctx context.Context, change func(*state)) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout())
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
 	if errors.Is(err, errBusy) {
