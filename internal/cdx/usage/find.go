@@ -67,7 +67,7 @@ func (j *Journal) find(ctx context.Context, wanted func(id string, f facts) bool
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
-				return nil // a directory that is gone, or not ours
+				return nil //nolint:nilerr // a directory that is gone, or not ours
 			case d.IsDir() && path != "." && strings.Count(path, "/") >= deepest:
 				return fs.SkipDir
 			}

@@ -60,14 +60,15 @@ type share struct {
 const (
 	maxLedgerBytes = 8 << 20
 	maxEntries     = 200 // of a batch, which stays below 64 KiB then; the gateway takes 500
-	keepThreads    = 512
+	keepThreads    = 256 // a thousand take milliseconds to read
+	mostThreads    = 8 * keepThreads
 	keepFor        = 90 * 24 * time.Hour
 	keepAtLeast    = time.Hour        // so that no thread is forgotten that is still being used
 	clockSlack     = 10 * time.Minute // between the clocks of this machine and of its disks
 )
 
 // Damaged says that the ledger could not be read, and where it is now.
-type Damaged struct{ Aside string }
+type Damaged struct{ Aside string } //nolint:errname // usage.Damaged says it
 
 // Error implements error.
 func (d *Damaged) Error() string {
@@ -262,10 +263,10 @@ func (l *ledger) forget(now time.Time) {
 	for i, id := range ids {
 		touched := l.Threads[id].Touched
 		idle := now.Sub(time.UnixMilli(touched))
-		if idle < keepAtLeast || i < keepThreads && idle < keepFor {
+		if i < mostThreads && idle < keepAtLeast || i < keepThreads && idle < keepFor {
 			continue
 		}
-		l.Floor = max(l.Floor, touched)
+		l.Floor = max(l.Floor, min(touched, now.UnixMilli()))
 		delete(l.Threads, id)
 	}
 }

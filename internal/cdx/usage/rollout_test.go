@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -140,6 +142,30 @@ func TestCopies(t *testing.T) {
 	if got := r.drain()[""]; got != (Tokens{10, 0, 10, 0}) {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// TestMemory reads a line that is larger than the memory it may cost. It is not parallel: it measures the process.
+func TestMemory(t *testing.T) { //nolint:paralleltest // see above
+	line := io.MultiReader(strings.NewReader(`{"type":"token_count","x":"`), io.LimitReader(endless{}, 256<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := readRollout(t.Context(), line, noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+		t.Errorf("got %d MiB allocated", used>>20)
+	}
+}
+
+// endless is a line without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
 }
 
 func TestReadErrors(t *testing.T) {
