@@ -65,6 +65,10 @@ func (m withFakeCodex) Run() int {
 }
 
 func TestMain(m *testing.M) {
+	systemConfig = os.Getenv("TEST_SYSTEM_CONFIG") // this machine's own is none of our business
+	if group := os.Getenv("TEST_CONFIG_GROUP"); group != "" {
+		configGroup = group // one that every machine has
+	}
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
 			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right

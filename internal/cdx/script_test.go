@@ -3,6 +3,7 @@
 package cdx
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup:               setUpScript,
+		Condition:           scriptCondition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    cmdExits,
 			"gateway":  cmdGateway,
@@ -47,6 +49,14 @@ func TestScripts(t *testing.T) {
 			"insecure":     cmdInsecure,
 		},
 	})
+}
+
+// scriptCondition is [root].
+func scriptCondition(name string) (bool, error) {
+	if name != "root" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	return os.Geteuid() == 0, nil
 }
 
 type gatewayKey struct{}
@@ -121,6 +131,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 //	gateway error HTTP CODE MESSAGE [HEADER=VALUE]               CODE "-": none, as old gateways
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
+//	gateway signed [badly]                                       the same, signed; badly: with a key that is not the one told
 //
 // replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. block:NAME=FILE is the data of a block of
 // POST /sync; $NAME in it is an environment variable.
@@ -156,6 +167,12 @@ func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 		}})
 		ts.Check(err)
 		g.expect(fakeAnswer{status: http.StatusOK, body: body})
+	case "signed":
+		answer := signedEnrolment(g.server.URL, "")
+		if len(args) > 1 {
+			answer.body = bytes.Replace(answer.body, []byte(signerA.key().PublicKey), []byte(signerB.key().PublicKey), 1)
+		}
+		g.expect(answer)
 	default:
 		g.expect(authAnswerOf(ts, args))
 	}
