@@ -4,7 +4,7 @@
 // What happens to one command line, and where to read about it:
 //
 //	args.go     which of our verbs it is, or that it is Codex's
-//	config.go   which gateway this machine belongs to, and its API key
+//	config.go   which gateway this machine belongs to, and its API key (configpath.go: where it is; configsigned.go: whose word)
 //	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, answer.go and blocks.go understand)
 //	arguments.go the two things that may be added to Codex's arguments
 //	run.go      Codex itself, once

@@ -63,15 +63,13 @@ type client struct {
 }
 
 // newHTTPClient returns a client that never follows a redirect, so that a key or an install token reaches only the
-// address that it was meant for. It trusts roots; nil: the system's authorities. With ipv4Only it connects to nothing,
-// proxies included, by IPv6. The proxy is the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name.
-func newHTTPClient(roots *x509.CertPool, ipv4Only bool) *http.Client {
+// address that it was meant for. It trusts roots; nil: the system's authorities. It connects, to
+// proxies too, by network: tcp, or tcp4 where nothing goes by IPv6. The proxy is the one that HTTPS_PROXY, HTTP_PROXY
+// and NO_PROXY name.
+func newHTTPClient(roots *x509.CertPool, network string) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own value
 	dialer := &net.Dialer{Timeout: connectTimeout}
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if ipv4Only {
-			network = "tcp4"
-		}
+	transport.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, address)
 	}
 	transport.TLSHandshakeTimeout = connectTimeout
@@ -110,7 +108,7 @@ func rootsWith(ca string) (*x509.CertPool, error) {
 }
 
 func (a *app) newClient(config *Config) *client {
-	return &client{http: newHTTPClient(config.roots, config.IPv4Only), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	return &client{http: newHTTPClient(config.roots, config.network()), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
 }
 
 // failure is an exchange that did not bring what was asked for.

@@ -141,7 +141,7 @@ func TestTamperedConfig(t *testing.T) {
 		"document": func(c *Config) {
 			c.signed.Document = []byte(strings.Replace(string(c.signed.Document), "true", "null", 1))
 		},
-		"signature": func(c *Config) { c.signed.Signature = "A" + c.signed.Signature[1:] },
+		"signature": func(c *Config) { c.signed.Signature = signerB.sign(api.PurposeHostConfig, c.signed.Document).Signature },
 		"key id":    func(c *Config) { c.signed.KeyID = "aaaaaaab" },
 		"pin":       func(c *Config) { c.SigningKey = signerB.key() },
 	} {
@@ -157,7 +157,7 @@ func TestTamperedConfig(t *testing.T) {
 		t.Errorf("got requests %q, starts %v", asked, starts)
 	}
 	r.sign(g.server.URL, nil)
-	g.expect(authOK("valid", "", nil))
+	g.expect(about("valid", "", nil))
 	r.put(r.auth, loginSpec{Account: "acct-fleet", LastRefresh: "2026-11-23T15:19:31Z", Lifetime: time.Hour}.encode())
 	if _, stderr, status := r.run(nil); status != 0 || stderr != "" {
 		t.Errorf("untouched: got %d, %s", status, stderr)
@@ -172,9 +172,9 @@ func TestExpiredConfigWorks(t *testing.T) {
 		expires time.Duration // from now
 		ahead   string        // the clock
 	}{
-		"asked":     {authOK("valid", "", nil), -time.Hour, "0h"},
+		"asked":     {about("valid", "", nil), -time.Hour, "0h"},
 		"not asked": {fakeAnswer{drop: true}, -time.Hour, "0h"},
-		"the clock": {authOK("valid", "", nil), 30 * 24 * time.Hour, "17520h"},
+		"the clock": {about("valid", "", nil), 30 * 24 * time.Hour, "17520h"},
 	} {
 		g := newFakeGateway()
 		t.Cleanup(g.close)
@@ -186,7 +186,7 @@ func TestExpiredConfigWorks(t *testing.T) {
 			}).Config
 		})
 		r.put(r.auth, loginSpec{Account: "acct-fleet", LastRefresh: time.Now().UTC().Format(time.RFC3339), Lifetime: 20000 * time.Hour}.encode())
-		g.expect(authOK("valid", "", nil), c.answer)
+		g.expect(about("valid", "", nil), c.answer)
 		for range 2 { // the first contact is what the offline rule counts from
 			if _, stderr, status := r.run(nil, "TEST_CLOCK_AHEAD="+c.ahead); status != 0 {
 				t.Errorf("%s: got %d, %s", name, status, stderr)
@@ -253,7 +253,7 @@ func TestSignedCA(t *testing.T) {
 		for i, want := range []bool{c.trusted, c.then} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
 			r.RequestURI = ""
-			response, err := newHTTPClient(config.roots, false).Do(r)
+			response, err := newHTTPClient(config.roots, config.network()).Do(r)
 			if err == nil {
 				_ = response.Body.Close()
 			}
@@ -270,12 +270,12 @@ func TestIPv4Only(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
-	get := func(address string, ipv4Only bool) error {
+	get := func(address, network string) error {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := newHTTPClient(nil, ipv4Only).Do(r)
+		response, err := newHTTPClient(nil, network).Do(r)
 		if err == nil {
 			_ = response.Body.Close()
 		}
@@ -285,14 +285,14 @@ func TestIPv4Only(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := get(server.URL, true); err != nil {
+	if err := get(server.URL, "tcp4"); err != nil {
 		t.Error(err)
 	}
 	// With "no suitable address" nothing was tried; without the option it is, and what comes of it is the machine's matter.
-	if err := get("http://[::1]:"+port, true); err == nil || !strings.Contains(err.Error(), "no suitable address") {
+	if err := get("http://[::1]:"+port, "tcp4"); err == nil || !strings.Contains(err.Error(), "no suitable address") {
 		t.Errorf("got %v", err)
 	}
-	if err := get("http://[::1]:"+port, false); err != nil && strings.Contains(err.Error(), "no suitable address") {
+	if err := get("http://[::1]:"+port, "tcp"); err != nil && strings.Contains(err.Error(), "no suitable address") {
 		t.Errorf("got %v", err)
 	}
 	c := enrolled(t, signerA.offer(func(h *api.HostConfig) { h.BaseURL, h.IPv4Only = "http://[::1]:"+port, true }))
@@ -344,7 +344,7 @@ func TestProxy(t *testing.T) {
 	t.Parallel()
 	login := loginSpec{Account: "acct-fleet", LastRefresh: "2026-11-23T15:19:31Z", Lifetime: time.Hour}.encode()
 	gateway := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(authOK("outdated", parseLogin(login).digest(), login).body)
+		_, _ = w.Write(about("outdated", parseLogin(login).digest(), login).body)
 	})
 	elsewhere, here := httptest.NewTLSServer(gateway), httptest.NewServer(gateway)
 	t.Cleanup(elsewhere.Close)
@@ -391,7 +391,7 @@ func TestSignedEnrolmentBehindAPrivateCA(t *testing.T) {
 			_, _ = w.Write(signedEnrolment(server.URL, authority).body)
 			return
 		}
-		_, _ = w.Write(authOK("outdated", parseLogin(login).digest(), login).body)
+		_, _ = w.Write(about("outdated", parseLogin(login).digest(), login).body)
 	}))
 	t.Cleanup(server.Close)
 	authority = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))

@@ -82,9 +82,15 @@ func makeSystemDir() error {
 // keepAccess gives file the group and the rights of the configuration at path that it is to replace, if root has shared
 // that with a group. It returns both as text.
 func keepAccess(file *os.File, path string) (access string, err error) {
+	if path != systemConfig || missing(path) {
+		return "0600", nil
+	}
 	old, err := os.Stat(path)
-	if err != nil || path != systemConfig || othersMayRead(old, true) || !othersMayRead(old, false) {
-		return "0600", nil // nothing there, not shared, or shared with too many
+	if err != nil {
+		return "", err
+	}
+	if othersMayRead(old, true) || !othersMayRead(old, false) {
+		return "0600", nil // shared with too many, or with nobody
 	}
 	return fmt.Sprintf("%04o, group %s", old.Mode().Perm(), configGroup), shareAlike(file, old)
 }

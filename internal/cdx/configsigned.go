@@ -23,7 +23,10 @@ func configFrom(answer *api.EnrolResponse, ca string, now time.Time) (*Config, e
 	if answer.SigningKey == (api.SigningKey{}) && answer.Config.Signature == "" {
 		c.BaseURL, c.FQDN = strings.TrimRight(answer.BaseURL, "/"), answer.FQDN
 		c.InstallationID, c.Secure = answer.InstallationID, answer.Secure
-		return c, c.check()
+		if err := c.check(); err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
 	return c.follow(api.ConfigOffer{Config: answer.Config, SigningKey: answer.SigningKey}, now)
 }
@@ -45,6 +48,14 @@ func (c *Config) open() (said api.HostConfig, err error) {
 	c.autoUpdateOff = c.autoUpdateOff || !said.AutoUpdate
 	c.AutoUpdate = !c.autoUpdateOff
 	return said, nil
+}
+
+// network is what to connect by, in the words of package net.
+func (c *Config) network() string {
+	if c.IPv4Only {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // wantsRefetch reports whether the gateway should be asked for its configuration whatever its ETag: this machine has

@@ -146,7 +146,7 @@ func TestTamperedByte(t *testing.T) {
 		if bytes.Count(text, part) == 0 || len(part) < 8 {
 			t.Fatalf("no %q in %s", part, text)
 		}
-		for from := range len(text) {
+		for from := range text {
 			if !bytes.HasPrefix(text[from:], part) {
 				continue
 			}

@@ -141,7 +141,7 @@ func parseInstallURL(line string) (*url.URL, error) {
 func (a *app) claim(ctx context.Context, invited *invitation) (*Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	c := &client{http: newHTTPClient(invited.roots, false), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
+	c := &client{http: newHTTPClient(invited.roots, "tcp"), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
 	var answer api.EnrolResponse
 	err := c.post(ctx, invited.url.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
 	if f := asFailure(err); f != nil {

@@ -17,7 +17,7 @@ func TestProcessesShowNoKey(t *testing.T) {
 	r := newRigAt(t, g.server.URL)
 	r.sign(g.server.URL, nil)
 	r.put(r.auth, loginSpec{Account: "acct-fleet", LastRefresh: "2026-11-23T15:19:31Z", Lifetime: time.Hour}.encode())
-	g.expect(authOK("valid", "", nil))
+	g.expect(about("valid", "", nil))
 	ready := filepath.Join(r.dir, "ready")
 	cmd := r.command("cdx", []string{"exec", "hello"}, "FAKE_AWAIT_SIGNAL="+ready)
 	if err := cmd.Start(); err != nil {

@@ -34,7 +34,8 @@ exit 42
 func migrating(t *testing.T, client string, tools ...string) (m *machine, wrapper string) {
 	t.Helper()
 	m = newMachine(t, []byte(client), append([]string{"ls"}, tools...)...)
-	m.script = []byte(strings.ReplaceAll(string(transitionScript(m.transition())), "/etc/", m.home+"/etc/")) // not this machine's
+	system := shellQuote(filepath.Join(m.home, "etc", "cdx", "host.json")) // not this machine's
+	m.script = []byte(strings.Replace(string(transitionScript(m.transition())), "/etc/cdx/host.json", system, 1))
 	wrapper = filepath.Join(m.home, "opt", "cdx")
 	if err := os.MkdirAll(filepath.Dir(wrapper), 0o700); err != nil {
 		t.Fatal(err)
