@@ -296,7 +296,7 @@ func TestIPv4Only(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	c := enrolled(t, signerA.offer(func(h *api.HostConfig) { h.BaseURL, h.IPv4Only = "http://[::1]:"+port, true }))
-	if _, err := (&app{}).newClient(c).auth(t.Context(), api.AuthRequest{}); err == nil || !strings.Contains(err.Error(), "no suitable address") {
+	if _, _, err := (&app{}).newClient(c).sync(t.Context(), api.SyncRequest{}); err == nil || !strings.Contains(err.Error(), "no suitable address") {
 		t.Errorf("a client of such a configuration: got %v", err)
 	}
 }
@@ -343,9 +343,7 @@ func (p *connectProxy) take() string {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	login := loginSpec{Account: "acct-fleet", LastRefresh: "2026-11-23T15:19:31Z", Lifetime: time.Hour}.encode()
-	gateway := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(about("outdated", parseLogin(login).digest(), login).body)
-	})
+	gateway := http.HandlerFunc(about("outdated", parseLogin(login).digest(), login).write)
 	elsewhere, here := httptest.NewTLSServer(gateway), httptest.NewServer(gateway)
 	t.Cleanup(elsewhere.Close)
 	t.Cleanup(here.Close)
@@ -391,7 +389,7 @@ func TestSignedEnrolmentBehindAPrivateCA(t *testing.T) {
 			_, _ = w.Write(signedEnrolment(server.URL, authority).body)
 			return
 		}
-		_, _ = w.Write(about("outdated", parseLogin(login).digest(), login).body)
+		about("outdated", parseLogin(login).digest(), login).write(w, r)
 	}))
 	t.Cleanup(server.Close)
 	authority = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
