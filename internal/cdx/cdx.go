@@ -40,6 +40,7 @@ type app struct {
 	Invocation
 	platform string // <os>-<arch> in Go's words
 	home     home   // where Codex keeps its files
+	purged   bool   // the login was taken from a machine that may not keep it
 }
 
 // Run does what the command line asks and returns the exit status of the process: Codex's own when Codex was

@@ -61,7 +61,7 @@ func (c *client) denial(f *failure) *refusal {
 		r.what = "an admin has disabled this machine"
 		r.next = "ask an admin: cdxgate host set " + c.config.FQDN + " --enabled\n" + r.next
 	case f.is("insecure_api_disabled", "insecure host api access disabled"):
-		r.what = "the window of this machine is closed"
+		r.what, r.opens = "the window of this machine is closed", true
 		r.next = "ask an admin: cdxgate host open " + c.config.FQDN + "\n" + r.next
 	case f.is("installation_mismatch", "installation id mismatch"):
 		r.what = "another gateway answers at " + c.host() + " than this machine enrolled with"

@@ -200,6 +200,7 @@ func refuseEnrolment(host string, f *failure) *refusal {
 func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
 	codex := a.lookAtCodex(ctx)
 	s := a.newSession(config, codex.Path)
+	defer s.leave(ctx)
 	err := s.syncHere(ctx, codex)
 	loggedIn := err == nil && s.asked()
 	switch {

@@ -37,6 +37,7 @@ type refusal struct {
 	what  string
 	cause string // optional
 	next  string // optional: commands or sentences, one per line
+	opens bool   // an admin can end this at any moment: it may be worth waiting
 }
 
 // Error implements error.
@@ -45,5 +46,11 @@ func (r *refusal) Error() string { return fmt.Sprintf("%s: %s", r.label, r.what)
 // notStarted is the sentence that ends a refusal before Codex: it tells scripts' authors the status, users that
 // nothing was lost.
 func notStarted(exit Exit) string {
-	return fmt.Sprintf("Codex was not started, exit %d. The login on disk is untouched.", exit)
+	return fmt.Sprintf("Codex was not started, exit %d. %s", exit, untouched)
 }
+
+// What became of the login of a machine on which Codex was not started.
+const (
+	untouched = "The login on disk is untouched."
+	purged    = "The login was removed: this machine does not keep it."
+)

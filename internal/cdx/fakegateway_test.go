@@ -4,6 +4,7 @@ package cdx
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -169,6 +170,7 @@ type fakeWord struct {
 	status, digest string
 	auth           []byte
 	installation   string
+	usage          string            // what became of a report; "": it was recorded
 	blocks         map[string]string // name → data, of POST /sync
 }
 
@@ -189,7 +191,7 @@ func (w *fakeWord) at(path string) []byte {
 	if path == api.PathSync {
 		all := map[string]string{api.BlockHost: host, api.BlockVersions: versions, api.BlockQuota: "null"}
 		maps.Copy(all, w.blocks)
-		data := fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[]`, &b)
+		data := fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"usage":%s`, &b, cmp.Or(w.usage, `{"recorded":1}`))
 		for name, text := range all {
 			data = fmt.Appendf(data, `,%q:{"etag":%q,"data":%s}`, name, sha256Hex([]byte(text)), text)
 		}

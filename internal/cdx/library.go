@@ -16,7 +16,7 @@ import (
 // them for: a gateway without a library, or a Codex that has no slash commands of its users' any more.
 func (s *session) shareCommands(ctx context.Context) (done *share.Result) {
 	list := s.blocks.library()
-	if list == nil || !codexconfig.TakesPrompts(versionOf(s.codex, s.state.Codex)) {
+	if !s.heard || list == nil || !codexconfig.TakesPrompts(versionOf(s.codex, s.state.Codex)) {
 		return nil
 	}
 	set := s.commandSet()

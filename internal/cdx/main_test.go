@@ -71,6 +71,9 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
+			if often, err := time.ParseDuration(os.Getenv("TEST_PULL_EVERY")); err == nil {
+				pullEvery = often
+			}
 			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
 			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:], Now: func() time.Time {
 				return time.Now().Add(ahead)

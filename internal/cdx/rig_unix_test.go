@@ -19,11 +19,12 @@ import (
 
 // rig is one enrolled machine: a home, the real cdx as a process, the fake codex, and a gateway of the test's choice.
 type rig struct {
-	t    *testing.T
-	dir  string
-	env  []string
-	auth string // path of auth.json
-	log  string // of the fake codex
+	t       *testing.T
+	gateway string // its address
+	dir     string
+	env     []string
+	auth    string // path of auth.json
+	log     string // of the fake codex
 }
 
 func newRig(t *testing.T, gateway http.Handler) *rig {
@@ -36,7 +37,7 @@ func newRig(t *testing.T, gateway http.Handler) *rig {
 func newRigAt(t *testing.T, baseURL string) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, dir: dir, auth: filepath.Join(dir, "codex", "auth.json"), log: filepath.Join(dir, "starts.jsonl")}
+	r := &rig{t: t, gateway: baseURL, dir: dir, auth: filepath.Join(dir, "codex", "auth.json"), log: filepath.Join(dir, "starts.jsonl")}
 	config := filepath.Join(dir, "host.json")
 	if err := writePlantedConfig(config, baseURL); err != nil {
 		t.Fatal(err)

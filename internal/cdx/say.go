@@ -42,8 +42,11 @@ func (a *app) explain(r *refusal) {
 	if r.cause != "" {
 		a.say(signNeutral, "cause", r.cause)
 	}
-	sign, label := signNeutral, "next"
-	for line := range strings.SplitSeq(r.next, "\n") {
+	sign, label, next := signNeutral, "next", r.next
+	if a.purged {
+		next = strings.Replace(next, untouched, purged, 1)
+	}
+	for line := range strings.SplitSeq(next, "\n") {
 		if line != "" {
 			a.say(sign, label, line)
 			sign, label = " ", ""

@@ -127,13 +127,14 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // gateway queues one answer:
 //
-//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION] [block:NAME=FILE]   an answer about the login
-//	gateway error HTTP CODE MESSAGE [HEADER=VALUE]               CODE "-": none, as old gateways
+//	gateway STATUS [AUTHFILE] [replace=FILE] [touch=FILE] [id=INSTALLATION] [usage=JSON] [block:NAME=FILE]   an answer about the login
+//	gateway error HTTP CODE MESSAGE [touch=FILE] [HEADER=VALUE]  CODE "-": none, as old gateways
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
 //	gateway signed [badly]                                       the same, signed; badly: with a key that is not the one told
 //
-// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. block:NAME=FILE is the data of a block of
+// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. touch=FILE:
+// FILE appears then. block:NAME=FILE is the data of a block of
 // POST /sync; $NAME in it is an environment variable.
 func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 	g := gatewayOf(ts)
@@ -142,8 +143,12 @@ func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		answer := refused(status, strings.Trim(args[2], "-"), args[3])
-		for _, header := range args[4:] {
-			name, value, _ := strings.Cut(header, "=")
+		for _, option := range args[4:] {
+			name, value, _ := strings.Cut(option, "=")
+			if name == "touch" {
+				answer.before = touch(ts, value)
+				continue
+			}
 			answer.header = http.Header{name: {value}}
 		}
 		g.expect(answer)
@@ -199,9 +204,15 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 				must(os.WriteFile(target+".codex", text, 0o600))
 				must(os.Rename(target+".codex", target))
 			}
+		case "touch":
+			answer.before = touch(ts, value)
 		case "id":
 			answer.word.installation = value
 		default:
+			if name == "usage" {
+				answer.word.usage = value
+				continue
+			}
 			block, ok := strings.CutPrefix(name, "block:")
 			if !ok {
 				ts.Fatalf("unknown option %q", option)
@@ -213,6 +224,12 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 		}
 	}
 	return answer
+}
+
+// touch makes a file appear, for which Codex waits, while an answer is on its way.
+func touch(ts *testscript.TestScript, name string) func() {
+	path := ts.MkAbs(name)
+	return func() { must(os.WriteFile(path, nil, 0o600)) }
 }
 
 // requests NAME… demands exactly these requests since the last time, and that every queued answer was used.

@@ -13,6 +13,7 @@ func (a *app) syncNow(ctx context.Context) (int, error) {
 	}
 	codex := a.lookAtCodex(ctx) // cdx sync is of use without one
 	s := a.newSession(config, codex.Path)
+	defer s.leave(ctx)
 	if err := s.syncHere(ctx, codex); err != nil {
 		return 0, err
 	}
