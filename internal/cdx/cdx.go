@@ -72,6 +72,9 @@ func Run(ctx context.Context, inv Invocation) int {
 }
 
 func (a *app) dispatch(ctx context.Context, c call) (int, error) {
+	if err := refuseLoop(); err != nil {
+		return 0, err
+	}
 	// Help, versions and Codex's own help need neither a configuration nor a home.
 	switch c.verb {
 	case verbHelp:
@@ -95,7 +98,7 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 	case verbLogout:
 		return a.logout(ctx)
 	case verbLogin:
-		return 0, refuseLogin()
+		return a.logIn(ctx)
 	case verbLoginArgs, verbLogoutArgs:
 		return a.runWithoutLogin(ctx, c)
 	default:

@@ -135,6 +135,9 @@ func fakeLogin(args []string, authPath string) {
 		}
 		fmt.Fprintln(os.Stderr, "Not logged in")
 		os.Exit(1)
+	case command == "login" && os.Getenv("FAKE_LOGIN") == "none":
+		fmt.Fprintln(os.Stderr, "Error logging in: the user went away")
+		os.Exit(1)
 	case command == "login" || command == "logout":
 		if found {
 			must(os.WriteFile(os.Getenv("FAKE_REVOKED"), []byte(command), 0o600))

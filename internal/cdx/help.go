@@ -19,7 +19,7 @@ the login up again if Codex renewed it. Nothing is printed while all is well.
   cdx enroll            make this machine a host: reads the install URL from standard input
   cdx sync              take the fleet's login now; undoes cdx logout
   cdx logout            remove the login from this machine only; the fleet keeps it
-  cdx login             says how the fleet gets a new login
+  cdx login             a new login for the whole fleet; the gateway or an admin takes it
   cdx version           print the version of cdx (also --wrapper-version, -W)
   cdx help              print this text; Codex's own is cdx --help
 

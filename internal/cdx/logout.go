@@ -9,15 +9,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/cdx/lease"
 )
 
-// refuseLogin answers cdx login: this machine uses a login that belongs to a fleet.
-func refuseLogin() *refusal {
-	return &refusal{
-		exit: ExitUsage, label: "login", what: "this machine uses the fleet's login, so there is nothing to log in to",
-		cause: "a login made here would end the one that all machines share",
-		next:  "cdx sync takes the fleet's\na new one for the fleet: an admin runs cdxgate auth upload ~/.codex/auth.json",
-	}
-}
-
 // logout is cdx logout: take the login from this machine, and only from this machine. Codex's own logout revokes it at
 // the issuer, which ends it for the whole fleet; neither is asked.
 func (a *app) logout(ctx context.Context) (int, error) {
