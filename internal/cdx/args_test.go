@@ -53,7 +53,26 @@ func TestClassify(t *testing.T) {
 		{"-- --help", verbPass, "--help"},
 		{"-- -- --help", verbRun, "-- --help"},
 		{"exec -- --help", verbRun, "exec -- --help"},
-		{"completion zsh", verbPass, "completion zsh"},
+		{"completion zsh", verbCompletion, ""},
+		{"completion elvish", verbMisused, ""},
+		{"completion", verbMisused, ""},
+		{"completion --help", verbHelp, ""},
+		{"-- completion zsh", verbPass, "completion zsh"},
+		{"status", verbStatus, ""},
+		{"status -o json --color=never", verbStatus, ""},
+		{"status --output=text", verbStatus, ""},
+		{"status -o yaml", verbMisused, ""},
+		{"status -o", verbMisused, ""},
+		{"status now", verbMisused, ""},
+		{"status -h", verbHelp, ""},
+		{"doctor", verbDoctor, ""},
+		{"doctor --json", verbMisused, ""},
+		{"-- doctor --json", verbRun, "doctor --json"},
+		{"--execute hi", verbRun, "exec --skip-git-repo-check -- hi"},
+		{"--execute -x --json -m o3", verbRun, "exec --skip-git-repo-check --json -m o3 -- -x"},
+		{"--execute --help", verbRun, "exec --skip-git-repo-check -- --help"},
+		{"--execute hi --help", verbPass, "exec --skip-git-repo-check --help -- hi"},
+		{"--execute", verbMisused, ""},
 		{"-m o3 help", verbPass, "-m o3 help"},
 	}
 	for _, c := range cases {
@@ -75,7 +94,7 @@ func TestHelpNamesEverything(t *testing.T) {
 			t.Errorf("the help does not name %q", word)
 		}
 	}
-	for _, exit := range []Exit{ExitUsage, ExitUnavailable, ExitCannotWrite, ExitTryLater, ExitDenied, ExitConfig, ExitNoCodex} {
+	for _, exit := range []Exit{ExitAttention, ExitUsage, ExitUnavailable, ExitCannotWrite, ExitTryLater, ExitQuota, ExitDenied, ExitConfig, ExitNoCodex} {
 		if !slices.ContainsFunc(exits, func(row struct {
 			exit    Exit
 			meaning string

@@ -92,7 +92,9 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	if c.verb == verbLoginArgs {
-		s.sendUp(ctx, s.login)
+		if lost := s.sendUp(ctx, s.login); lost != nil {
+			a.explain(lost.refusal())
+		}
 	}
 	return status, nil
 }

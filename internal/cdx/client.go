@@ -60,6 +60,7 @@ type client struct {
 	platform  string
 	version   string
 	config    *Config
+	tap       *tap // what the gateway's answers say beside their content; nil: nobody listens
 }
 
 // newHTTPClient returns a client that never follows a redirect, so that a key or an install token reaches only the
@@ -108,7 +109,10 @@ func rootsWith(ca string) (*x509.CertPool, error) {
 }
 
 func (a *app) newClient(config *Config) *client {
-	return &client{http: newHTTPClient(config.roots, config.network()), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	c := &client{http: newHTTPClient(config.roots, config.network()), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	c.tap = &tap{next: c.http.Transport, app: a}
+	c.http.Transport = c.tap
+	return c
 }
 
 // failure is an exchange that did not bring what was asked for.

@@ -7,10 +7,12 @@ type Exit int
 
 // The statuses of cdx when it did not start Codex. They follow sysexits.h, so that scripts can tell them from Codex's.
 const (
+	ExitAttention   Exit = 1
 	ExitUsage       Exit = 2
 	ExitUnavailable Exit = 69
 	ExitCannotWrite Exit = 73
 	ExitTryLater    Exit = 75
+	ExitQuota       Exit = 76
 	ExitDenied      Exit = 77
 	ExitConfig      Exit = 78
 	ExitNoCodex     Exit = 127
@@ -21,20 +23,23 @@ var exits = []struct {
 	exit    Exit
 	meaning string
 }{
+	{ExitAttention, "of cdx status and cdx doctor: something needs attention"},
 	{ExitUsage, "this command line makes no sense to cdx"},
 	{ExitUnavailable, "no login: the gateway has none or does not answer, and this machine has none"},
 	{ExitCannotWrite, "the login or the configuration cannot be written on this machine"},
 	{ExitTryLater, "try later: too many requests, or another cdx is busy"},
+	{ExitQuota, "the fleet's limit of the quota is reached, and its policy refuses launches then"},
 	{ExitDenied, "the gateway refuses this machine: key, address, host, window, kill switch, certificate"},
 	{ExitConfig, "not enrolled, an unusable configuration, or a login on disk that is not the fleet's"},
 	{ExitNoCodex, "Codex was not found or cannot be started"},
 }
 
-// refusal is why cdx ends without having started Codex. It is shown in up to three lines: what is, why, what to do.
+// refusal is why cdx ends without having started Codex. It is shown in three parts: what is, why, what to do.
 type refusal struct {
 	exit  Exit
 	label string // at most eight columns: denied, login, gateway …
 	what  string
+	short string // optional: what, for a terminal of 40 columns
 	cause string // optional
 	next  string // optional: commands or sentences, one per line
 	opens bool   // an admin can end this at any moment: it may be worth waiting

@@ -24,6 +24,7 @@ const (
 type keeper struct {
 	s       *session // its own: the session of the run waits for Codex
 	before  login    // the last one that was dealt with
+	sent    bool     // it went up, and the fleet has it
 	notices []notice // about what was sent up
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -38,12 +39,10 @@ func (s *session) keepUp(ctx context.Context) *keeper {
 	return k
 }
 
-// end stops, as soon as what is on its way up has arrived. It returns the last login that was dealt with, and what the
-// user must read about it.
-func (k *keeper) end() (before login, notices []notice) {
+// end stops, as soon as what is on its way up has arrived. The members are for the caller from then on.
+func (k *keeper) end() {
 	k.cancel()
 	<-k.done
-	return k.before, k.notices
 }
 
 func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
@@ -90,7 +89,7 @@ func (k *keeper) push(ctx context.Context) bool {
 	if err != nil || !k.s.asked() {
 		return false
 	}
-	k.before = k.s.login
+	k.before, k.sent = k.s.login, k.sent || k.s.result == resultSentUp
 	k.notices = append(k.notices, k.s.notices...)
 	return true
 }

@@ -57,6 +57,9 @@ func isAnothers(info fs.FileInfo) bool {
 	return !ok || os.Geteuid() != 0 && int(owner.Uid) != os.Geteuid()
 }
 
+// othersMayWrite reports whether users other than the owner may change a file.
+func othersMayWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
+
 // interrupt is the signal that a terminal's Ctrl-C sends.
 const interrupt = syscall.SIGINT
 

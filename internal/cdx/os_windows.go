@@ -27,6 +27,9 @@ func shareAlike(*os.File, fs.FileInfo) error { return nil }
 // isAnothers is always false: the rights of the directory decide.
 func isAnothers(fs.FileInfo) bool { return false }
 
+// othersMayWrite is always false, for the same reason.
+func othersMayWrite(fs.FileInfo) bool { return false }
+
 // interrupt is the signal that a console's Ctrl-C sends.
 var interrupt = os.Interrupt
 

@@ -37,23 +37,34 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 		}
 		return 0, err
 	}
-	err = s.beginWhenOpen(ctx)
-	a.warn(s.notices)
+	if err = s.beginWhenOpen(ctx); err == nil {
+		err = s.mayStart(args)
+	}
+	if err != nil {
+		a.warn(s.notices)
+		return 0, err
+	}
+	args = s.preferHostModel(args)
+	s.showCard(s.machine())
+	run := outcome{before: s.login}
+	s.result = resultKept
+	keeper, began := s.keepUp(ctx), a.Now()
+	run.status, err = a.wait(a.codex(bin, args), s.start)
+	keeper.end()
 	if err != nil {
 		return 0, err
 	}
-	keeper, began := s.keepUp(ctx), time.Now()
-	status, err := a.wait(a.codex(bin, args), s.start)
-	before, notices := keeper.end()
-	a.warn(notices)
-	if err != nil {
-		return 0, err
+	run.took = a.Now().Sub(began)
+	a.warn(keeper.notices)
+	run.lost = s.sendUp(ctx, keeper.before)
+	if keeper.sent && s.result != resultSentUp {
+		s.result, s.state = resultSentUp, keeper.s.state
 	}
-	s.sendUp(ctx, before)
 	s.notices = nil
-	s.countUsage(ctx, began)
+	run.usage, run.sending = s.countUsage(ctx, began)
 	a.warn(slices.DeleteFunc(s.notices, func(n notice) bool { return n.label != "usage" })) // the rest was said
-	return status, nil
+	s.showFooter(run)
+	return run.status, nil
 }
 
 // begin is the pull of a run, which from then on counts as a session: another one that ends leaves the login to it.
@@ -63,7 +74,7 @@ func (s *session) begin(ctx context.Context) error {
 		if err := s.agree(ctx); err != nil {
 			return err
 		}
-		s.shareCommands(ctx)
+		s.commands = s.shareCommands(ctx)
 		return s.enter()
 	}))
 	switch {
@@ -81,7 +92,9 @@ const windowPoll = 5 * time.Second
 
 // beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up.
 func (s *session) beginWhenOpen(ctx context.Context) error {
+	asking := s.ask()
 	err := s.begin(ctx)
+	asking.Answered()
 	if !windowClosed(err) || !s.app.watched() {
 		return err
 	}
@@ -119,31 +132,28 @@ func (s *session) start(cmd *exec.Cmd) error {
 	return s.lease.Start(cmd)
 }
 
-// sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's.
-func (s *session) sendUp(ctx context.Context, before login) {
+// sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's. It returns what to tell the user
+// if the login stays here only.
+func (s *session) sendUp(ctx context.Context, before login) *loss {
 	// Who presses Ctrl-C now wants to go: the exchange is given up in good order.
 	ctx, stop := signal.NotifyContext(ctx, heeded()...)
 	defer stop()
-	s.notices, s.offline = nil, nil
+	s.notices, s.offline, s.result = nil, nil, resultKept
 	err := s.push(ctx, before)
 	if err == nil && s.asked() {
 		s.app.warn(s.notices)
-		return
+		return nil
 	}
-	next := "it stays on this machine and goes up with the next run\nnow: cdx sync"
-	var lost string
 	switch refused, ok := errors.AsType[*refusal](err); {
+	case ok && refused.exit == ExitConfig:
+		return &loss{reason: refused.what, next: refused.next} // time does not heal this one
 	case ok:
-		lost = refused.what
-		if refused.exit == ExitConfig {
-			next = refused.next // time does not heal this one
-		}
+		return &loss{reason: refused.what}
 	case err != nil:
-		lost = err.Error()
+		return &loss{reason: err.Error()}
 	default:
-		lost = s.client.host() + " " + field(s.offline.reason())
+		return &loss{reason: s.client.host() + " " + field(s.offline.reason())}
 	}
-	s.app.explain(&refusal{label: "login", what: "the new login was NOT sent up: " + lost, next: next})
 }
 
 // passThrough starts Codex for something that needs neither login nor gateway.

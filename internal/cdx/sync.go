@@ -10,6 +10,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 	"github.com/cdxgate/cdxgate/internal/cdx/lease"
+	"github.com/cdxgate/cdxgate/internal/cdx/share"
 )
 
 // Environment variables by which a user gives Codex a credential of their own.
@@ -27,21 +28,22 @@ const (
 
 // session is one machine's dealings with its gateway during one run of cdx.
 type session struct {
-	app     *app
-	client  *client
-	home    home
-	codex   string // path of Codex; "" if there is none
-	state   state
-	login   login         // on disk, as last seen
-	hint    string        // the canonical digest that the gateway last named
-	blocks  blocks        // what the gateway last said beside the login
-	heard   bool          // the gateway has answered
-	lease   *lease.Lease  // this run, as a session of the home; nil: it is not counted
-	took    time.Duration // the last question to the gateway, answered or not; zero: it was not asked
-	result  result        // of the last synchronisation
-	offline *failure      // why the gateway could not be asked, nil if it could
-	notices []notice      // what the user must read
-	stored  string        // digest of what was sent up: the same is never sent twice
+	app      *app
+	client   *client
+	home     home
+	codex    string // path of Codex; "" if there is none
+	state    state
+	login    login         // on disk, as last seen
+	hint     string        // the canonical digest that the gateway last named
+	blocks   blocks        // what the gateway last said beside the login
+	commands *share.Result // what became of the slash commands; nil: nothing was done about them
+	heard    bool          // the gateway has answered
+	lease    *lease.Lease  // this run, as a session of the home; nil: it is not counted
+	took     time.Duration // the last question to the gateway, answered or not; zero: it was not asked
+	result   result        // of the last synchronisation
+	offline  *failure      // why the gateway could not be asked, nil if it could
+	notices  []notice      // what the user must read
+	stored   string        // digest of what was sent up: the same is never sent twice
 }
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
@@ -202,7 +204,9 @@ func (s *session) goOffline(f *failure, stands standing) error {
 	s.result = resultKept
 	cause := s.mayGoOn()
 	if cause == nil || hasOwnCredential() {
-		s.notice("gateway", s.client.host()+" "+field(f.reason())+"; nothing is lost")
+		s.notices = append(s.notices, notice{
+			label: "gateway", text: s.client.host() + " " + field(f.reason()) + "; nothing is lost", onCard: true,
+		})
 		return nil
 	}
 	exit := ExitUnavailable

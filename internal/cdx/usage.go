@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 	"github.com/cdxgate/cdxgate/internal/cdx/usage"
 )
 
@@ -40,7 +41,8 @@ func (s *session) reported(batch *api.SyncUsage, answer any) {
 }
 
 // countUsage counts what Codex used since, and reports it. What cannot be reported now is with the next contact.
-func (s *session) countUsage(ctx context.Context, since time.Time) (used usage.Tokens) {
+func (s *session) countUsage(ctx context.Context, since time.Time) (*screen.Tokens, screen.Sending) {
+	var used usage.Tokens
 	own := hasOwnCredential() || s.login.isOwnAPIKey()
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
@@ -65,7 +67,17 @@ func (s *session) countUsage(ctx context.Context, since time.Time) (used usage.T
 	if _, refused := errors.AsType[*refusal](err); !refused && !errors.Is(err, errBusy) {
 		s.noticeUsage(err)
 	}
-	return used
+	if used.Total() == 0 {
+		return nil, screen.NothingToSend
+	}
+	sending := screen.UsageSent
+	switch unsent, err := s.usage().Pending(); {
+	case own:
+		sending = screen.NothingToSend
+	case err != nil || unsent > 0:
+		sending = screen.UsageKept
+	}
+	return &screen.Tokens{Total: used.Total(), Input: used.Input, Cached: used.Cached, Output: used.Output}, sending
 }
 
 func (s *session) dropReports() error {

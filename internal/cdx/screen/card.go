@@ -18,11 +18,38 @@ const maxLines = 8
 
 // Card is the boot card, or the refusal that takes its place: at most 8 lines, each ended. Times are in the zone of now.
 func Card(f Facts, t Terminal, now time.Time) string {
-	lines := f.lines(now)
 	if f.Refusal != nil {
-		lines = f.Refusal.lines()
+		return t.write(f.Refusal.folded(t))
 	}
-	return t.write(fewest(lines, maxLines))
+	return t.write(fewest(f.lines(now), maxLines))
+}
+
+// folded are the lines of a refusal for a terminal. What has no short form is not cut but goes on in the next line: a
+// user who is refused has to read all of it.
+func (r *Refusal) folded(t Terminal) []line {
+	room := t.limit(min(t.columns(), layoutWidth)) - labelWidth
+	if t.columns() < shortWidth {
+		return fewest(r.lines(), maxLines)
+	}
+	var lines []line
+	for _, l := range r.lines() {
+		words := ""
+		for _, s := range l.long {
+			words += s.text
+		}
+		if len(l.short) > 0 || Cells(t.legible(words)) <= room {
+			lines = append(lines, l)
+			continue
+		}
+		for i, part := range (row{}).fold(t, []string{field(words, reasonCells)}, room) {
+			next := line{state: l.state, label: l.label, long: text(part), more: l.more || i > 0}
+			if i > 0 {
+				next.label = ""
+			}
+			lines = append(lines, next)
+		}
+	}
+	return fewest(lines, maxLines)
 }
 
 // lines are the facts in their fixed order.
