@@ -75,7 +75,11 @@ func TestMain(m *testing.M) {
 				pullEvery = often
 			}
 			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
+			stopped, err := time.Parse(time.RFC3339, os.Getenv("TEST_CLOCK"))
 			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:], Now: func() time.Time {
+				if err == nil {
+					return stopped.UTC()
+				}
 				return time.Now().Add(ahead)
 			}}))
 		},

@@ -123,8 +123,8 @@ func limitOf(policy *api.SyncPolicy) float64 {
 // verdict is what the fleet's policy makes of the quota. The zero value is that there is nothing to say.
 type verdict struct {
 	refused bool
-	text    string // a sentence; "": nothing is near its limit
-	short   string // for 40 columns
+	text    string // "week is at 96%, the fleet's limit is 95%"; "": nothing is near its limit
+	resets  string // ", it resets in 2 d 18 h"; "": not known
 	onCard  bool   // the boot card shows it too
 }
 
@@ -137,15 +137,14 @@ func quotaVerdict(policy *api.SyncPolicy, q *quota, vip bool, now time.Time) ver
 	limit := limitOf(policy)
 	worst := q.worst(policy, now)
 	if q.reached && worst.used < 100 && q.stillReached(now) {
-		worst = measure{what: "the account's quota", short: "quota", used: 100, resetsAt: worst.resetsAt}
+		worst = measure{what: "the account", used: 100, resetsAt: worst.resetsAt}
 	}
 	if worst.used < limit-quotaWarning {
 		return verdict{}
 	}
-	v := verdict{onCard: worst.onCard, short: fmt.Sprintf("%s at %.0f%%, limit %.0f%%", worst.short, worst.used, limit)}
-	v.text = fmt.Sprintf("%s is used to %.0f%%, the fleet's limit is %.0f%%", worst.what, worst.used, limit)
+	v := verdict{onCard: worst.onCard, text: fmt.Sprintf("%s is at %.0f%%, the fleet's limit is %.0f%%", worst.what, worst.used, limit)}
 	if !worst.resetsAt.IsZero() {
-		v.text += "; it resets in " + screen.Span(worst.resetsAt.Sub(now))
+		v.resets = ", it resets in " + screen.Span(worst.resetsAt.Sub(now))
 	}
 	v.refused = worst.used >= limit && policy != nil && policy.QuotaHardFail && !vip
 	return v
@@ -153,10 +152,10 @@ func quotaVerdict(policy *api.SyncPolicy, q *quota, vip bool, now time.Time) ver
 
 // measure is one thing that is held against the limit. The zero value's used is 0.
 type measure struct {
-	what, short string
-	used        float64
-	resetsAt    time.Time
-	onCard      bool
+	what     string // "week", "today's share of the week"
+	used     float64
+	resetsAt time.Time
+	onCard   bool
 }
 
 // worst is the measure that is used up most. What is not known is not measured.
@@ -170,14 +169,12 @@ func (q *quota) worst(policy *api.SyncPolicy, now time.Time) measure {
 	}
 	for _, w := range q.windows {
 		if w.ResetsAt.IsZero() || w.ResetsAt.After(now) {
-			consider(measure{
-				what: "the quota of the window “" + w.Label() + "”", short: w.Label(), used: w.UsedPercent, resetsAt: w.ResetsAt, onCard: true,
-			})
+			consider(measure{what: w.Label(), used: w.UsedPercent, resetsAt: w.ResetsAt, onCard: true})
 		}
 	}
 	if days := partition(policy); days > 0 {
 		share := math.Round(100 / float64(days))
-		consider(measure{what: "today's share of the week's quota", short: "today", used: q.weekToday / share * 100})
+		consider(measure{what: "today's share of the week", used: q.weekToday / share * 100})
 	}
 	return worst
 }
@@ -214,11 +211,11 @@ func (s *session) mayStart(args []string) error {
 	switch {
 	case v.refused:
 		return &refusal{
-			exit: ExitQuota, label: "denied", what: v.text, short: v.short, cause: "the fleet's policy refuses launches at the limit",
+			exit: ExitQuota, label: "denied", what: "quota: " + v.text + v.resets, cause: "the fleet's policy refuses launches at its limit",
 			next: "ask an admin: cdxgate host set " + s.client.config.FQDN + " --vip\n" + notStarted(ExitQuota),
 		}
 	case v.text != "":
-		s.notices = append(s.notices, notice{label: "quota", text: v.text, onCard: v.onCard})
+		s.notices = append(s.notices, notice{label: "quota", text: v.text + v.resets, onCard: v.onCard})
 	}
 	return nil
 }

@@ -29,9 +29,15 @@ type rig struct {
 
 func newRig(t *testing.T, gateway http.Handler) *rig {
 	t.Helper()
-	server := httptest.NewServer(gateway)
+	return newRigAt(t, newServer(t, gateway))
+}
+
+// newServer serves until the test ends and returns where.
+func newServer(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return newRigAt(t, server.URL)
+	return server.URL
 }
 
 func newRigAt(t *testing.T, baseURL string) *rig {

@@ -33,16 +33,16 @@ func (r *Refusal) folded(t Terminal) []line {
 	}
 	var lines []line
 	for _, l := range r.lines() {
-		words := ""
-		for _, s := range l.long {
-			words += s.text
+		spans := l.long
+		if len(l.short) > 0 {
+			spans = l.short
 		}
-		if len(l.short) > 0 || Cells(t.legible(words)) <= room {
+		if width(t.ready(l.long)) <= room || width(t.ready(spans)) <= room || len(spans) > 1 {
 			lines = append(lines, l)
 			continue
 		}
-		for i, part := range (row{}).fold(t, []string{field(words, reasonCells)}, room) {
-			next := line{state: l.state, label: l.label, long: text(part), more: l.more || i > 0}
+		for i, part := range (row{}).fold(t, []string{field(spans[0].text, reasonCells)}, room) {
+			next := line{state: l.state, label: l.label, long: []span{{spans[0].look, part}}, more: l.more || i > 0}
 			if i > 0 {
 				next.label = ""
 			}
