@@ -30,8 +30,13 @@ func completionWords() []string {
 }
 
 const bashCompletion = `# bash completion of cdx: source <(cdx completion bash)
+_cdx_offer() { # WORDS CURRENT
+	local word
+	while read -r word; do COMPREPLY+=("$word"); done < <(compgen -W "$1" -- "$2")
+}
 _cdx() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} first=1
+	COMPREPLY=()
 	while ((first < COMP_CWORD)); do
 		case ${COMP_WORDS[first]} in
 		--silent | --debug | --verbose) ((first += 1)) ;;
@@ -39,28 +44,31 @@ _cdx() {
 		*) break ;;
 		esac
 	done
-	COMPREPLY=()
-	case $prev in
-	--color) mapfile -t COMPREPLY < <(compgen -W '@COLOURS@' -- "$cur") && return ;;
-	esac
+	if ((first > COMP_CWORD)); then
+		_cdx_offer '@COLOURS@' "$cur"
+		return
+	fi
 	if ((first < COMP_CWORD)); then
 		case ${COMP_WORDS[first]} in
 		status | doctor)
 			case $prev in
-			-o | --output) mapfile -t COMPREPLY < <(compgen -W '@OUTPUTS@' -- "$cur") ;;
-			*) mapfile -t COMPREPLY < <(compgen -W '-o --output --color' -- "$cur") ;;
+			-o | --output) _cdx_offer '@OUTPUTS@' "$cur" ;;
+			--color) _cdx_offer '@COLOURS@' "$cur" ;;
+			*) _cdx_offer '-o --output --color' "$cur" ;;
 			esac
 			return
 			;;
-		completion) mapfile -t COMPREPLY < <(compgen -W '@SHELLS@' -- "$cur") && return ;;
+		completion)
+			_cdx_offer '@SHELLS@' "$cur"
+			return
+			;;
 		esac
 	fi
 	if declare -F _codex >/dev/null; then
 		_codex "$1" "$cur" "$prev"
 	fi
-	if ((first >= COMP_CWORD)); then
-		local word
-		while read -r word; do COMPREPLY+=("$word"); done < <(compgen -W '@WORDS@' -- "$cur")
+	if ((first == COMP_CWORD)); then
+		_cdx_offer '@WORDS@' "$cur"
 	fi
 }
 complete -o default -F _cdx cdx
@@ -80,7 +88,7 @@ _cdx() {
 		*) break ;;
 		esac
 	done
-	if [[ ${words[CURRENT-1]} == --color ]]; then
+	if ((first > CURRENT)); then
 		compadd @COLOURS@
 		return
 	fi
@@ -89,6 +97,7 @@ _cdx() {
 		status | doctor)
 			case ${words[CURRENT-1]} in
 			-o | --output) compadd @OUTPUTS@ ;;
+			--color) compadd @COLOURS@ ;;
 			*) compadd -- -o --output --color ;;
 			esac
 			return
@@ -96,7 +105,7 @@ _cdx() {
 		completion) compadd @SHELLS@; return ;;
 		esac
 	fi
-	((first >= CURRENT)) && _describe 'cdx' ours
+	((first == CURRENT)) && _describe 'cdx' ours
 	((${+functions[_codex]})) && _codex "$@"
 	return 0
 }
@@ -115,10 +124,12 @@ Register-ArgumentCompleter -Native -CommandName 'cdx' -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString() })
     $first = if ($words.Count -gt 1) { $words[1] } else { '' }
-    $offered = switch -Regex ($first) {
-        '^(status|doctor)$' { '-o', '--output', '--color'; break }
-        '^completion$' { '@SHELLS@' -split ' '; break }
-        '^$' { @QUOTED@; break }
+    $offered = switch -Regex ("$first $($words[-1])") {
+        ' --color$' { '@COLOURS@' -split ' '; break }
+        '^(status|doctor) (-o|--output)$' { '@OUTPUTS@' -split ' '; break }
+        '^(status|doctor) ' { '-o', '--output', '--color'; break }
+        '^completion ' { '@SHELLS@' -split ' '; break }
+        '^ ' { @QUOTED@; break }
     }
     $offered | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
         [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)

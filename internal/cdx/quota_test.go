@@ -19,7 +19,9 @@ func TestQuotaVerdict(t *testing.T) {
 	five := func(used string) string {
 		return `{"used_percent":` + used + `,"limit_seconds":18000,"reset_after_seconds":6480,"reset_at":"1795450818"}`
 	}
-	week := func(used string) string { return `{"used_percent":` + used + `,"limit_seconds":604800,"reset_after_seconds":239520}` }
+	week := func(used string) string {
+		return `{"used_percent":` + used + `,"limit_seconds":604800,"reset_after_seconds":239520}`
+	}
 	for name, c := range map[string]struct {
 		policy *api.SyncPolicy
 		quota  string

@@ -129,6 +129,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 //
 //	gateway STATUS [AUTHFILE] [replace=FILE] [touch=FILE] [id=INSTALLATION] [usage=JSON] [block:NAME=FILE]   an answer about the login
 //	gateway error HTTP CODE MESSAGE [touch=FILE] [HEADER=VALUE]  CODE "-": none, as old gateways
+//	gateway file FILE                                            the data of an answer to POST /sync
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
 //	gateway signed [badly]                                       the same, signed; badly: with a key that is not the one told
@@ -156,6 +157,8 @@ func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		g.expect(fakeAnswer{status: status, body: []byte(args[2])})
+	case "file":
+		g.expect(fakeAnswer{status: http.StatusOK, body: []byte(`{"status":"ok","data":` + ts.ReadFile(args[1]) + `}`)})
 	case "redirect":
 		g.expect(fakeAnswer{status: http.StatusTemporaryRedirect, header: http.Header{"Location": args[1:]}})
 	case "drop":

@@ -42,9 +42,13 @@ func Doctor(findings []Finding, t Terminal) (out string, exit int) {
 		counts[len(counts)-1-min(1, count[Refused])] = fmt.Sprintf("%d need attention", n)
 	}
 	sum, status := strings.Join(counts, ", "), fmt.Sprintf("exit %d", exit)
-	gap := max(2, min(t.columns(), usualWidth)-Cells(sum)-Cells(status))
-	b.WriteString(t.paint(Good, t.cutSpans([]span{{plain, sum}, {blank, strings.Repeat(" ", gap)}, {quiet, status}}, t.limit(t.columns()))))
-	b.WriteByte('\n')
+	if gap := min(t.columns(), usualWidth) - Cells(sum) - Cells(status); gap >= 2 {
+		b.WriteString(t.paint(Good, []span{{plain, sum}, {blank, strings.Repeat(" ", gap)}, {quiet, status}}) + "\n")
+		return b.String(), exit
+	}
+	for _, words := range (row{comma: ","}).fold(t, append(counts, status), t.limit(t.columns())) {
+		b.WriteString(Cut(words, t.limit(t.columns())) + "\n")
+	}
 	return b.String(), exit
 }
 
@@ -64,7 +68,7 @@ func (f Finding) write(b *strings.Builder, t Terminal) {
 		b.WriteByte('\n')
 		head = []span{{blank, strings.Repeat(" ", doctorIndent)}}
 	}
-	sentence := row{comma: " "}
+	sentence := row{}
 	for _, words := range sentence.fold(t, some(field(f.What, reasonCells)), room) {
 		emit(text(words))
 	}
