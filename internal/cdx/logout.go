@@ -67,13 +67,18 @@ func (s *session) checkIdle() error {
 
 // sessionsRun says how many sessions there are, and since when the oldest runs.
 func sessionsRun(sessions []lease.Info) string {
-	oldest := slices.MinFunc(sessions, func(a, b lease.Info) int { return a.Started.Compare(b.Started) })
+	first := oldest(sessions)
 	noun := "session of Codex runs"
 	if len(sessions) > 1 {
 		noun = "sessions of Codex run"
 	}
 	return fmt.Sprintf("%d %s with this login, since %s (cdx is process %d)", len(sessions), noun,
-		oldest.Started.Local().Format("2 Jan 15:04"), oldest.PID)
+		first.Started.Local().Format("2 Jan 15:04"), first.PID)
+}
+
+// oldest returns the session that began first.
+func oldest(sessions []lease.Info) lease.Info {
+	return slices.MinFunc(sessions, func(a, b lease.Info) int { return a.Started.Compare(b.Started) })
 }
 
 // ensureKnown sends up a login that perhaps only this machine has.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/codexinstall"
+	"github.com/cdxgate/cdxgate/internal/cdx/lease"
 	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
@@ -27,7 +28,7 @@ func (a *app) status(ctx context.Context, c call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	facts := s.statusFacts(codex, denied, local{})
+	facts := s.statusFacts(codex, denied, s.atRest(ctx))
 	if c.output == "json" {
 		document := screen.NewStatusJSON(facts, a.Now())
 		return a.printJSON(document, document.Exit)
@@ -97,6 +98,32 @@ func (s *session) refusalOf(denied *failure) *refusal {
 		return another
 	}
 	return s.client.denial(denied)
+}
+
+// atRest is what cdx status tells of this machine while no run of its own goes on. Sessions are only counted when no
+// other cdx is busy.
+func (s *session) atRest(ctx context.Context) local {
+	m := s.machine()
+	if m.waiting == nil {
+		m.waiting = &screen.Waiting{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	unlock, err := s.home.lock(ctx)
+	if err != nil {
+		return m
+	}
+	defer unlock()
+	running, err := lease.Running(s.home.sessionsPath())
+	if err != nil {
+		return m
+	}
+	m.sessions = &screen.Sessions{Running: len(running)}
+	if len(running) > 0 {
+		first := oldest(running)
+		m.sessions.Since, m.sessions.PID = first.Started, first.PID
+	}
+	return m
 }
 
 // statusFacts are what cdx status tells.

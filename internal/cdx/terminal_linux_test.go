@@ -160,11 +160,13 @@ func (c onTerminals) shown(t *testing.T, columns int) string {
 	}
 	r := newRig(t, first)
 	r.env = append(r.env, "TEST_CLOCK="+stopped.Format(time.RFC3339), "FAKE_VERSION=0.169.0", "TZ=UTC", "LC_ALL=C.UTF-8", "NO_COLOR=", "CLICOLOR_FORCE=")
-	r.put(r.auth, loginSpec{Account: "acct-fleet", Lifetime: time.Until(time.Date(2026, 12, 1, 8, 14, 30, 0, time.UTC)), Generation: "1",
-		LastRefresh: "2026-11-23T14:19:31Z"}.encode())
+	login := loginSpec{Account: "acct-fleet", Lifetime: time.Until(time.Date(2026, 12, 1, 8, 14, 30, 0, time.UTC)), Generation: "1",
+		LastRefresh: "2026-11-23T14:19:31Z"}.encode()
+	r.put(r.auth, login)
 	if _, stderr, status := r.run([]string{"sync"}); status != 0 { // cdx sees this Codex, and the gateway for the first time
 		t.Fatal(stderr)
 	}
+	r.put(r.auth, login) // an insecure host has not kept it
 	if c.down {
 		r.pointTo("http://127.0.0.1:1")
 	} else {
