@@ -16,7 +16,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
 
-// status is cdx status: ask the gateway, and tell how things stand here. It writes nothing.
+// status is cdx status: ask the gateway, and tell how things stand here. It writes nothing; a login that a killed run left
+// on a machine that may not keep it goes.
 func (a *app) status(ctx context.Context, c call) (int, error) {
 	config, err := loadConfig()
 	if err != nil {
@@ -24,6 +25,7 @@ func (a *app) status(ctx context.Context, c call) (int, error) {
 	}
 	codex := a.lookAtCodex(ctx)
 	s := a.newSession(config, codex.Path)
+	defer s.leave(ctx)
 	denied, err := s.look(ctx, codex.Version)
 	if err != nil {
 		return 0, err
@@ -106,6 +108,10 @@ func (s *session) atRest(ctx context.Context) local {
 	m := s.machine()
 	if m.waiting == nil {
 		m.waiting = &screen.Waiting{}
+	}
+	if missing(s.home.sessionsPath()) {
+		m.sessions = &screen.Sessions{}
+		return m
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
