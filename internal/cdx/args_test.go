@@ -94,6 +94,27 @@ func TestHelpNamesEverything(t *testing.T) {
 			t.Errorf("the help does not name %q", word)
 		}
 	}
+	for _, d := range verbs {
+		for _, word := range append([]string{d.name}, d.also...) {
+			if !strings.Contains(text, word) {
+				t.Errorf("the help does not name %q", word)
+			}
+			if c := classify([]string{word}); c.verb == verbRun || c.verb == verbPass {
+				t.Errorf("cdx %s is Codex's, and the table says that it is ours", word)
+			}
+		}
+	}
+	for _, d := range leading {
+		for _, word := range append([]string{d.name}, d.also...) {
+			if !strings.Contains(text, word) {
+				t.Errorf("the help does not name %q", word)
+			}
+			_, rest, misuse := leadingOptions([]string{word})
+			if c := classify(rest); len(rest) > 0 && misuse == "" && c.verb != verbMisused {
+				t.Errorf("cdx %s is Codex's, and the table says that it is ours", word)
+			}
+		}
+	}
 	for _, exit := range []Exit{ExitAttention, ExitUsage, ExitUnavailable, ExitCannotWrite, ExitTryLater, ExitQuota, ExitDenied, ExitConfig, ExitNoCodex} {
 		if !slices.ContainsFunc(exits, func(row struct {
 			exit    Exit

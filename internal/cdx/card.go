@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -50,10 +51,12 @@ func (s *session) silent() bool {
 
 // ask says on a terminal which gateway is being asked, if that takes long.
 func (s *session) ask() *screen.Asking {
-	s.blocks = s.home.loadBlocks() // the fleet may want silence
 	t := s.app.terminal()
-	if s.silent() {
-		t = screen.Terminal{}
+	if t.Redraws {
+		s.blocks = s.home.loadBlocks() // the fleet may want silence
+		if s.silent() {
+			t = screen.Terminal{}
+		}
 	}
 	return screen.Ask(s.app.Stderr, t, s.client.host())
 }
@@ -74,11 +77,7 @@ func (s *session) showCard(machine local) {
 		return
 	}
 	_, _ = io.WriteString(s.app.Stderr, screen.Card(s.facts(machine), t, s.app.Now()))
-	for _, n := range s.notices {
-		if !n.onCard {
-			s.app.warn([]notice{n})
-		}
-	}
+	s.app.warn(slices.DeleteFunc(slices.Clone(s.notices), func(n notice) bool { return n.onCard }))
 }
 
 func debugQuota(q *quota) string {

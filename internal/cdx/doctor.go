@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/screen"
 )
@@ -45,7 +46,7 @@ func fault(state screen.State, label, what, means, command string) screen.Findin
 func (a *app) examineConfig(err error) screen.Finding {
 	if err == nil {
 		path, _ := configPath() // it was read
-		return fine("config", display(path)+", readable by its owner alone")
+		return fine("config", display(path)+", in order")
 	}
 	refused, ok := errors.AsType[*refusal](err)
 	if !ok {
@@ -73,8 +74,7 @@ func (s *session) examineGateway(denied *failure) []screen.Finding {
 			"Somebody else may answer in its place, or this machine's clock is wrong.", "curl -v "+s.client.config.BaseURL+"/livez"))
 	default:
 		words, state := gateway.Words(s.app.Now())
-		findings = append(findings, screen.Finding{State: state, Label: "gateway", What: words})
-		findings = append(findings, s.examineKey(denied))
+		findings = append(findings, screen.Finding{State: state, Label: "gateway", What: words}, s.examineKey(denied))
 	}
 	return append(findings, s.examineClock(), s.examineContact())
 }
@@ -103,9 +103,21 @@ func (s *session) examineClock() screen.Finding {
 		return fault(screen.Unknown, "clock", "not known, the gateway did not say the time", "", "")
 	case skew.Abs() > maxSkew:
 		return fault(screen.Attention, "clock", "this machine's is "+skewWords(skew),
-			"Which login is newer is decided by times.", "timedatectl set-ntp true")
+			"Which login is newer is decided by times.", setClock())
 	default:
 		return fine("clock", "within "+screen.Span(maxSkew)+" of the gateway's")
+	}
+}
+
+// setClock is the command that sets this machine's clock by the network.
+func setClock() string {
+	switch runtime.GOOS {
+	case "windows":
+		return "w32tm /resync"
+	case "darwin":
+		return "sudo sntp -sS time.apple.com"
+	default:
+		return "timedatectl set-ntp true"
 	}
 }
 

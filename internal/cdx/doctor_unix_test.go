@@ -108,13 +108,13 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"unknown key": {always(refused(http.StatusUnauthorized, "api_key_invalid", "Invalid API key")), nil, "key", "failed", "does not know this machine's API key", "cdxgate host add build7.example"},
 		"other address": {always(fakeAnswer{status: http.StatusForbidden, body: []byte(`{"status":"error","code":"ip_mismatch","details":{"expected_ip":"203.0.113.9","received_ip":"198.51.100.2"}}`)}),
 			nil, "key", "failed", "bound to another address", "--unbind"},
-		"clock ahead": {nil, func(*rig) []string { return []string{"TEST_CLOCK=" + stopped.Add(10*time.Minute).Format(time.RFC3339)} }, "clock", "attention", "ahead of the gateway's", "timedatectl"},
+		"clock ahead": {nil, func(*rig) []string { return []string{"TEST_CLOCK=" + stopped.Add(10*time.Minute).Format(time.RFC3339)} }, "clock", "attention", "ahead of the gateway's", setClock()},
 		"clock behind": {nil, func(*rig) []string {
 			return []string{"TEST_CLOCK=" + stopped.Add(-10*time.Minute).Format(time.RFC3339)}
-		}, "clock", "attention", "10 min behind the gateway's", "timedatectl"},
+		}, "clock", "attention", "10 min behind the gateway's", setClock()},
 		"clock unknown": {nil, func(r *rig) []string { r.pointTo("http://127.0.0.1:1"); return nil }, "clock", "unknown", "not known", ""},
 		"login for all": {nil, func(r *rig) []string { must(os.Chmod(r.auth, 0o644)); return nil }, "home", "attention", "other users can read", "chmod 600"},
-		"home for all":  {nil, func(r *rig) []string { must(os.Chmod(filepath.Dir(r.auth), 0o777)); return nil }, "home", "attention", "other users can write", "chmod go-w"}, //nolint:gosec // the fault
+		"home for all":  {nil, func(r *rig) []string { must(os.Chmod(filepath.Dir(r.auth), 0o777)); return nil }, "home", "attention", "other users can write", "chmod go-w"},
 		"no home": {nil, func(r *rig) []string {
 			write(r.dir+"/file", "", 0o600)
 			return []string{"CODEX_HOME=" + r.dir + "/file"}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,7 +101,7 @@ func (s *session) examineCodex(codex codexVersion) screen.Finding {
 	}
 	if others := programsOnPath("codex", path); len(others) > 0 && os.Getenv(envCodexBin) == "" {
 		return fault(screen.Attention, "codex", words+"; there is another on PATH: "+display(others[0]),
-			"cdx starts the first; updates may go to the other.", "type -a codex")
+			"cdx starts the first; updates may go to the other.", whereAll("codex"))
 	}
 	if target := codexTarget(s.blocks.host(), s.blocks.versions()); target != "" && target != codex.Version {
 		return fault(screen.Attention, "codex", words, "The fleet is to run "+target+".", "cdx update")
@@ -117,13 +118,24 @@ func examineSelf() screen.Finding {
 	found := programsOnPath("cdx", "")
 	switch {
 	case len(found) == 0:
-		return fault(screen.Attention, "cdx", display(self)+" is not on PATH", "Typing cdx does not find it.",
-			`export PATH="`+filepath.Dir(self)+`:$PATH"`)
+		command := `export PATH="` + filepath.Dir(self) + `:$PATH"`
+		if runtime.GOOS == "windows" {
+			command = `$env:PATH = "` + filepath.Dir(self) + `;$env:PATH"`
+		}
+		return fault(screen.Attention, "cdx", display(self)+" is not on PATH", "Typing cdx does not find it.", command)
 	case !isOurselves(found[0]):
-		return fault(screen.Attention, "cdx", display(found[0])+" is found before "+display(self), "Typing cdx starts another one than this.", "type -a cdx")
+		return fault(screen.Attention, "cdx", display(found[0])+" is found before "+display(self), "Typing cdx starts another one than this.", whereAll("cdx"))
 	default:
 		return fine("cdx", display(self))
 	}
+}
+
+// whereAll is the command that shows everything that PATH offers under a name.
+func whereAll(name string) string {
+	if runtime.GOOS == "windows" {
+		return "where.exe " + name
+	}
+	return "type -a " + name
 }
 
 // programsOnPath returns what PATH offers under a name, without those that are the same file as not, and each file once.

@@ -53,6 +53,14 @@ func newRigAt(t *testing.T, baseURL string) *rig {
 	return r
 }
 
+// pointTo makes this the address of the machine's gateway.
+func (r *rig) pointTo(base string) {
+	r.t.Helper()
+	if err := writePlantedConfig(filepath.Join(r.dir, "host.json"), base); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // put writes an auth.json.
 func (r *rig) put(path string, data []byte) {
 	r.t.Helper()

@@ -35,7 +35,12 @@ func (a *app) tell(sign, text string) {
 
 // warn prints the notices of a synchronisation.
 func (a *app) warn(notices []notice) {
+	t := a.terminal()
 	for _, n := range notices {
+		if t.Interactive {
+			_, _ = io.WriteString(a.Stderr, screen.Notice(n.label, n.text, t))
+			continue
+		}
 		a.say(signNotice, n.label, n.text)
 	}
 }

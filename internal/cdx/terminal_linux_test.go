@@ -5,7 +5,6 @@ package cdx
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,58 +23,11 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/screen/*.golden instead of comparing")
 
-// stopped is what the clock of the machines on terminals says.
-var stopped = time.Date(2026, 11, 23, 14, 32, 18, 0, time.UTC)
-
-// told is what a gateway says beside the login, block by block.
-type told map[string]any
-
-// usual is a gateway whose quota is far from its limit.
-func usual() told {
-	return told{
-		api.BlockHost:     map[string]any{"fqdn": "build7.example", "secure": true},
-		api.BlockVersions: map[string]any{"installation_id": plantedInstallation, "client_version": "0.169.0"},
-		api.BlockPolicy:   map[string]any{"quota_hard_fail": true, "quota_limit_percent": 95},
-		api.BlockQuota:    quotaSaid("ok", 38, 52),
-		api.BlockMonth:    map[string]any{"total": 10926022, "cost": 26.68},
-	}
-}
-
-func quotaSaid(status string, primary, secondary any) map[string]any {
-	return map[string]any{
-		"status": status, "plan_type": "pro", "fetched_at": stopped.Add(-4 * time.Minute),
-		"primary_window":   window(primary, 18000, stopped.Add(108*time.Minute)),
-		"secondary_window": window(secondary, 604800, time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)),
-	}
-}
-
-func window(used any, seconds int, reset time.Time) map[string]any {
-	return map[string]any{"used_percent": used, "limit_seconds": seconds, "reset_at": fmt.Sprint(reset.Unix())}
-}
-
-// with is t with another block.
-func (t told) with(block string, data any) told {
-	t[block] = data
-	return t
-}
-
-// ServeHTTP answers as a gateway does that has the login already; a login that is sent up becomes generation 42.
-func (t told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", stopped.Format(http.TimeFormat))
-	data := map[string]any{"credential": map[string]any{"status": "valid", "generation": 41}}
-	for name, block := range t {
-		data[name] = map[string]any{"etag": name, "data": block}
-	}
-	if r.URL.Path == api.PathAuth {
-		data = map[string]any{"status": "updated", "generation": 42}
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "data": data})
-}
-
 // onTerminals is one subject of the golden files.
 type onTerminals struct {
 	gateway http.Handler
-	env     []string
+	args    []string // exec x unless set
+	env     []string // $DIR stands for the machine's directory
 	exit    int
 	down    bool // the gateway is not there any more
 }
@@ -92,20 +44,27 @@ func TestTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]onTerminals{
-		"good":     {gateway: usual()},
-		"failed":   {gateway: usual(), env: []string{"FAKE_RC=3"}, exit: 3},
-		"near":     {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, "88"))},
-		"stale":    {gateway: usual().with(api.BlockQuota, told(quotaSaid("ok", 96, 97)).with("fetched_at", stopped.Add(-34*time.Minute)))},
-		"nothing":  {gateway: told{}},
-		"unknown":  {gateway: usual().with(api.BlockQuota, quotaSaid("ok", nil, []int{1}))},
-		"over":     {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, 96)), exit: 76},
-		"warned":   {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, 96)).with(api.BlockPolicy, map[string]any{"quota_limit_percent": 95})},
-		"offline":  {gateway: usual(), down: true},
-		"renewed":  {gateway: usual(), env: []string{"FAKE_NEW_AUTH=" + newLogin}},
-		"lost":     {gateway: refusesStore{usual()}, env: []string{"FAKE_NEW_AUTH=" + newLogin}},
-		"denied":   {gateway: always(refused(http.StatusServiceUnavailable, "api_disabled", "rotating the login, back by 15:00")), exit: 77},
-		"address":  {gateway: always(refused(http.StatusForbidden, "ip_mismatch", "API key not allowed from this IP")), exit: 77},
-		"silent":   {gateway: usual().with(api.BlockPolicy, map[string]any{"cdx_silent": true})},
+		"good":    {gateway: usual()},
+		"failed":  {gateway: usual(), env: []string{"FAKE_RC=3"}, exit: 3},
+		"near":    {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, "88"))},
+		"stale":   {gateway: usual().with(api.BlockQuota, told(quotaSaid("ok", 96, 97)).with("fetched_at", stopped.Add(-34*time.Minute)))},
+		"nothing": {gateway: told{}},
+		"unknown": {gateway: usual().with(api.BlockQuota, quotaSaid("ok", nil, []int{1}))},
+		"over":    {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, 96)), exit: 76},
+		"warned":  {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, 96)).with(api.BlockPolicy, map[string]any{"quota_limit_percent": 95})},
+		"offline": {gateway: usual(), down: true},
+		"renewed": {gateway: usual(), env: []string{"FAKE_NEW_AUTH=" + newLogin}},
+		"lost":    {gateway: refusesStore{usual()}, env: []string{"FAKE_NEW_AUTH=" + newLogin}},
+		"denied":  {gateway: always(refused(http.StatusServiceUnavailable, "api_disabled", "rotating the login, back by 15:00")), exit: 77},
+		"address": {gateway: always(refused(http.StatusForbidden, "ip_mismatch", "API key not allowed from this IP")), exit: 77},
+		"silent":  {gateway: usual().with(api.BlockPolicy, map[string]any{"cdx_silent": true})},
+		"nested":  {gateway: always(fakeAnswer{status: http.StatusTeapot}), env: []string{"CDX_ACTIVE=$DIR/codex"}},
+		"quiet":   {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, "88")), args: []string{"--silent", "exec", "x"}},
+		"usage":   {gateway: usual(), args: []string{"status", "-o", "yaml"}, exit: 2},
+		"ownkey":  {gateway: usual().with(api.BlockQuota, quotaSaid("ok", 38, 96)), env: []string{"CODEX_API_KEY=mine"}},
+		"clock":   {gateway: usual(), env: []string{"TEST_CLOCK=" + stopped.Add(-11*time.Minute).Format(time.RFC3339)}},
+		"daily": {gateway: usual().with(api.BlockQuota, told(quotaSaid("ok", 1, 20)).with("daily_used_percent", 13)).
+			with(api.BlockPolicy, map[string]any{"quota_hard_fail": true, "quota_limit_percent": 95, "quota_week_partition": 7})},
 		"nocolour": {gateway: usual(), env: []string{"NO_COLOR=1"}},
 		"dumb":     {gateway: usual(), env: []string{"TERM=dumb"}},
 		"ascii":    {gateway: usual(), env: []string{"LC_ALL=C"}},
@@ -173,7 +132,15 @@ func (c onTerminals) shown(t *testing.T, columns int) string {
 		server := newServer(t, c.gateway)
 		r.pointTo(server)
 	}
-	text, exit := r.onTerminal(columns, []string{"exec", "x"}, c.env...)
+	args := c.args
+	if args == nil {
+		args = []string{"exec", "x"}
+	}
+	var env []string
+	for _, variable := range c.env {
+		env = append(env, strings.ReplaceAll(variable, "$DIR", r.dir))
+	}
+	text, exit := r.onTerminal(columns, args, env...)
 	if exit != c.exit {
 		t.Errorf("%d columns: got exit status %d, want %d", columns, exit, c.exit)
 	}
@@ -192,14 +159,6 @@ func (c onTerminals) shown(t *testing.T, columns int) string {
 		}
 		return strings.Repeat(" ", len(match)-len(strings.TrimLeft(match, " "))) + "GATEWAY"
 	})
-}
-
-// pointTo makes this the address of the machine's gateway.
-func (r *rig) pointTo(base string) {
-	r.t.Helper()
-	if err := writePlantedConfig(filepath.Join(r.dir, "host.json"), base); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // onTerminal runs cdx on a terminal and returns what is on it in the end, and the exit status.
