@@ -755,14 +755,22 @@ func (f *refFleet) becomesOurs(h *refHost, line string, calls ...string) {
 	if info, err := os.Stat(filepath.Join(h.home, config)); err != nil || info.Mode().Perm() != 0o600 {
 		f.t.Fatalf("%s: got %v, %v, want mode 0600", config, info, err)
 	}
-	var left map[string]any
+	var left struct {
+		APIKey string `json:"api_key"`
+		Config struct {
+			Document map[string]any `json:"document"` // signed by now: the first contact pinned the gateway's key
+		} `json:"config"`
+	}
 	if err := json.Unmarshal([]byte(h.read(config)), &left); err != nil {
 		f.t.Fatal(err)
 	}
-	for name, want := range map[string]any{"base_url": f.URL, "api_key": h.key, "fqdn": h.fqdn, "secure": true} {
-		if left[name] != want {
-			f.t.Errorf("%s: got %s %v, want %v", config, name, left[name], want)
+	for name, want := range map[string]any{"base_url": f.URL, "fqdn": h.fqdn, "secure": true} {
+		if got := left.Config.Document[name]; got != want {
+			f.t.Errorf("%s: got %s %v, want %v", config, name, got, want)
 		}
+	}
+	if left.APIKey != h.key {
+		f.t.Errorf("%s: got another API key than the old client's", config)
 	}
 	before := h.read(authFile)
 	if r := h.sh("cdx login status"); r.code != 0 || h.read(authFile) != before {
