@@ -70,7 +70,6 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 // begin is the pull of a run, which from then on counts as a session: another one that ends leaves the login to it.
 func (s *session) begin(ctx context.Context) error {
 	err := s.orOffline(s.locked(ctx, func(ctx context.Context) error {
-		s.noticeUsage(s.usage().Begin())
 		if err := s.agree(ctx); err != nil {
 			return err
 		}

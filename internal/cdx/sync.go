@@ -61,6 +61,7 @@ func (s *session) pull(ctx context.Context) error {
 
 // agree is the exchange of a pull.
 func (s *session) agree(ctx context.Context) error {
+	s.noticeUsage(s.usage().Begin())
 	if err := s.judge(s.sendPending(ctx)); err != nil || s.offline != nil {
 		return err
 	}
