@@ -75,6 +75,11 @@ test-blackbox: build $(CODEX) ## tests of the built binaries, with the real Code
 .PHONY: test-long
 test-long: fuzz ## what one runs before a release
 
+.PHONY: bench
+bench: ## print what cdx costs: time before Codex, requests, memory
+	@tools/need.sh go
+	go test -run '^$$' -bench . -benchtime 100x ./internal/cdx ./internal/cdx/screen
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	tools/fuzz.sh

@@ -19,7 +19,7 @@ import (
 
 // rig is one enrolled machine: a home, the real cdx as a process, the fake codex, and a gateway of the test's choice.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	gateway string // its address
 	dir     string
 	env     []string
@@ -27,20 +27,20 @@ type rig struct {
 	log     string // of the fake codex
 }
 
-func newRig(t *testing.T, gateway http.Handler) *rig {
+func newRig(t testing.TB, gateway http.Handler) *rig {
 	t.Helper()
 	return newRigAt(t, newServer(t, gateway))
 }
 
 // newServer serves until the test ends and returns where.
-func newServer(t *testing.T, handler http.Handler) string {
+func newServer(t testing.TB, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-func newRigAt(t *testing.T, baseURL string) *rig {
+func newRigAt(t testing.TB, baseURL string) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, gateway: baseURL, dir: dir, auth: filepath.Join(dir, "codex", "auth.json"), log: filepath.Join(dir, "starts.jsonl")}
@@ -129,7 +129,7 @@ func always(answer fakeAnswer) http.HandlerFunc {
 }
 
 // await polls a condition that another process brings about.
-func await(t *testing.T, what string, condition func() bool) {
+func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
