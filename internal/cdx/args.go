@@ -17,6 +17,8 @@ const (
 	verbHelp       verb = "help"
 	verbVersion    verb = "version"
 	verbMisused    verb = "misused"
+	verbUpdate     verb = "update"
+	verbBackground verb = "bring programs up to date for another cdx"
 )
 
 // call is a classified command line.
@@ -59,6 +61,10 @@ func classify(args []string) call {
 		if alone {
 			return call{verb: verbLogout}
 		}
+	case "update", "--update", "-U":
+		return own(verbUpdate, args, "cdx update takes no arguments")
+	case backgroundFlag:
+		return own(verbBackground, args, backgroundFlag+" takes no arguments")
 	}
 	return codexCall(args)
 }

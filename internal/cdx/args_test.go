@@ -55,6 +55,15 @@ func TestClassify(t *testing.T) {
 		{"exec -- --help", verbRun, "exec -- --help"},
 		{"completion zsh", verbPass, "completion zsh"},
 		{"-m o3 help", verbPass, "-m o3 help"},
+		{"update", verbUpdate, ""},
+		{"--update", verbUpdate, ""},
+		{"-U", verbUpdate, ""},
+		{"update -h", verbHelp, ""},
+		{"update now", verbMisused, ""},
+		{"-- update", verbRun, "update"},
+		{backgroundFlag, verbBackground, ""},
+		{backgroundFlag + " x", verbMisused, ""},
+		{"-- " + backgroundFlag, verbRun, backgroundFlag},
 	}
 	for _, c := range cases {
 		got := classify(strings.Fields(c.args))

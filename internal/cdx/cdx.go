@@ -7,7 +7,9 @@
 //	config.go   which gateway this machine belongs to, and its API key
 //	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, answer.go and blocks.go understand)
 //	arguments.go the two things that may be added to Codex's arguments
+//	codex.go    which Codex to start; getcodex.go where there is none, or not the right one
 //	run.go      Codex itself, once
+//	background.go meanwhile another process brings cdx and Codex up to date; update.go: the same for a user who waits
 //	sync.go     push, if Codex changed the login
 //
 // The rules that hold everywhere: standard output belongs to Codex while it runs; the API key is in no argument, no
@@ -97,6 +99,10 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 		return 0, refuseLogin()
 	case verbLoginArgs, verbLogoutArgs:
 		return a.runWithoutLogin(ctx, c)
+	case verbUpdate:
+		return a.update(ctx)
+	case verbBackground:
+		return a.updateInBackground(ctx)
 	default:
 		return a.runWithLogin(ctx, c)
 	}

@@ -10,6 +10,7 @@ const (
 	ExitUsage       Exit = 2
 	ExitUnavailable Exit = 69
 	ExitCannotWrite Exit = 73
+	ExitNotUpdated  Exit = 74
 	ExitTryLater    Exit = 75
 	ExitDenied      Exit = 77
 	ExitConfig      Exit = 78
@@ -23,7 +24,8 @@ var exits = []struct {
 }{
 	{ExitUsage, "this command line makes no sense to cdx"},
 	{ExitUnavailable, "no login: the gateway has none or does not answer, and this machine has none"},
-	{ExitCannotWrite, "the login or the configuration cannot be written on this machine"},
+	{ExitCannotWrite, "something cannot be written or removed on this machine"},
+	{ExitNotUpdated, "cdx update: a download failed or is not what it should be; what was there still is"},
 	{ExitTryLater, "try later: too many requests, or another cdx is busy"},
 	{ExitDenied, "the gateway refuses this machine: key, address, host, window, kill switch, certificate"},
 	{ExitConfig, "not enrolled, an unusable configuration, or a login on disk that is not the fleet's"},

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,8 +25,10 @@ type fakeGateway struct {
 	mu       sync.Mutex
 	queue    []fakeAnswer
 	requests []fakeRequest
-	surplus  []string // requests that nobody expected
-	asserted int      // requests that the test has looked at
+	surplus  []string                   // requests that nobody expected
+	asserted int                        // requests that the test has looked at
+	blocks   map[string]json.RawMessage // :: name → what every answer to POST /sync says there
+	files    fakeFiles
 }
 
 // fakeAnswer is one answer. Without a status it hangs until the caller gives up.
@@ -33,13 +36,15 @@ type fakeAnswer struct {
 	status int
 	body   []byte
 	header http.Header
-	word   *fakeWord // in place of body
-	drop   bool      // close the connection instead
-	before func()    // what happens on the host while the answer is on its way
+	word   *fakeWord                  // in place of body
+	drop   bool                       // close the connection instead
+	before func()                     // what happens on the host while the answer is on its way
+	blocks map[string]json.RawMessage // with word: see fakeGateway
 }
 
 // fakeRequest is what one request said.
 type fakeRequest struct {
+	Method string
 	Path   string
 	Header http.Header
 	Body   map[string]json.RawMessage
@@ -53,6 +58,8 @@ func (r fakeRequest) name() string {
 		return command
 	}
 	switch {
+	case r.Method == http.MethodDelete:
+		return "deregister"
 	case r.Path == api.PathSync:
 		return "sync"
 	case strings.HasPrefix(r.Path, api.PathInstall):
@@ -62,7 +69,7 @@ func (r fakeRequest) name() string {
 }
 
 func newFakeGateway() *fakeGateway {
-	g := &fakeGateway{gone: make(chan struct{})}
+	g := &fakeGateway{gone: make(chan struct{}), blocks: map[string]json.RawMessage{}}
 	g.server = httptest.NewServer(g)
 	return g
 }
@@ -73,11 +80,15 @@ func (g *fakeGateway) close() {
 }
 
 func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		g.files.serve(w, r, g.gone)
+		return
+	}
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	request := fakeRequest{Path: r.URL.Path, Header: r.Header.Clone(), Raw: text}
+	request := fakeRequest{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Raw: text}
 	_ = json.Unmarshal(text, &request.Body) // a request that is no JSON has no members, and a test that looks will say so
 	answer := g.next(request)
 	if answer.before != nil {
@@ -101,7 +112,7 @@ func (a fakeAnswer) write(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	if a.word != nil {
-		a.body = a.word.at(r.URL.Path)
+		a.body = a.word.at(r.URL.Path, a.blocks)
 	}
 	_, _ = w.Write(a.body)
 }
@@ -115,6 +126,7 @@ func (g *fakeGateway) next(request fakeRequest) fakeAnswer {
 		return fakeAnswer{status: http.StatusTeapot}
 	}
 	answer := g.queue[0]
+	answer.blocks = maps.Clone(g.blocks)
 	g.queue = g.queue[1:]
 	return answer
 }
@@ -171,7 +183,7 @@ type fakeWord struct {
 	installation   string
 }
 
-func (w *fakeWord) at(path string) []byte {
+func (w *fakeWord) at(path string, blocks map[string]json.RawMessage) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `"status":%q,"generation":41,"canonical_digest":`, w.status)
 	if w.digest == "" {
@@ -186,8 +198,12 @@ func (w *fakeWord) at(path string) []byte {
 	versions := fmt.Sprintf(`{"client_version":null,"installation_id":%q}`, w.installation)
 	const host = `{"fqdn":"build7.example","secure":true}`
 	if path == api.PathSync {
-		return fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"host":{"etag":"h","data":%s},`+
-			`"versions":{"etag":"v","data":%s},"quota":{"etag":"q","data":null}}}`, &b, host, versions)
+		said := map[string]json.RawMessage{"host": json.RawMessage(host), "versions": json.RawMessage(versions), "quota": json.RawMessage("null")}
+		maps.Copy(said, blocks)
+		for _, name := range slices.Sorted(maps.Keys(said)) {
+			fmt.Fprintf(&b, `},%q:{"etag":%q,"data":%s`, name, sha256Hex(said[name]), said[name])
+		}
+		return fmt.Appendf(nil, `{"status":"ok","data":{"users":[],"credential":{%s}}}`, &b)
 	}
 	return fmt.Appendf(nil, `{"status":"ok","data":{%s,"host":%s,"api_calls":42,"versions":%s,`+
 		`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`, &b, host, versions)

@@ -20,6 +20,7 @@ the login up again if Codex renewed it. Nothing is printed while all is well.
   cdx sync              take the fleet's login now; undoes cdx logout
   cdx logout            remove the login from this machine only; the fleet keeps it
   cdx login             says how the fleet gets a new login
+  cdx update            bring cdx and Codex to what the fleet wants, now (also --update, -U)
   cdx version           print the version of cdx (also --wrapper-version, -W)
   cdx help              print this text; Codex's own is cdx --help
 
@@ -42,7 +43,7 @@ Environment
 var environment = []struct{ name, meaning string }{
 	{envConfigPath, "the configuration, else cdx/host.json in the user's configuration directory"},
 	{envCodexHome, "where Codex keeps auth.json, else ~/.codex"},
-	{envCodexBin, "the Codex to start, else the first codex on PATH"},
+	{envCodexBin, "the Codex to start; nothing is installed or advised then"},
 	{"CODEX_API_KEY", "or CODEX_ACCESS_TOKEN: your own credential; while set nothing is sent up"},
 	{"HTTPS_PROXY", "how to reach the gateway; NO_PROXY names exceptions"},
 }

@@ -3,6 +3,7 @@
 package cdx
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -67,8 +68,10 @@ func (m withFakeCodex) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
-			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
-			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:], Now: func() time.Time {
+			_ = json.Unmarshal([]byte(os.Getenv("TEST_SIGNED")), &signedValues) // no such variable: nothing is signed
+			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD"))       // no such variable: the clock is right
+			version := cmp.Or(os.Getenv("TEST_VERSION"), "1.4.0")
+			os.Exit(Run(context.Background(), Invocation{Version: version, Args: os.Args[1:], Now: func() time.Time {
 				return time.Now().Add(ahead)
 			}}))
 		},

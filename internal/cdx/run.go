@@ -24,29 +24,41 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	bin, err := findCodex()
+	kept := a.home.loadBlocks()
+	chosen, err := chooseCodex(kept.versions(), a.home.loadState().Codex)
 	if err != nil {
 		return 0, err
 	}
-	s := a.newSession(config, bin)
+	s := a.newSession(config, chosen.Start)
+	s.blocks = kept
 	args := s.keepToFile(s.expandProfile(c))
 	if err := s.respectLogout(args); err != nil {
-		if errors.Is(err, errStayLoggedOut) {
-			return a.startCodex(bin, args)
+		if !errors.Is(err, errStayLoggedOut) {
+			return 0, err
 		}
-		return 0, err
+		if _, err := s.readyCodex(ctx); err != nil {
+			return 0, err
+		}
+		return a.startCodex(s.codex, args)
 	}
 	err = s.pull(ctx)
 	a.warn(s.notices)
 	if err != nil {
 		return 0, err
 	}
+	if chosen, err = s.readyCodex(ctx); err != nil {
+		return 0, err
+	}
+	if s.asked() {
+		s.startUpdates(chosen)
+	}
 	before := s.login
-	status, err := a.startCodex(bin, args)
+	status, err := a.startCodex(s.codex, args)
 	if err != nil {
 		return 0, err
 	}
 	s.sendUp(ctx, before)
+	s.tellUpdates(ctx, chosen)
 	return status, nil
 }
 
@@ -101,7 +113,7 @@ func (a *app) startCodex(bin string, args []string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, &refusal{
 			exit: ExitNoCodex, label: "codex", what: "Codex cannot be started: " + err.Error(),
-			next: "npm i -g @openai/codex   or name another one: " + envCodexBin,
+			next: "install another one: npm i -g @openai/codex\nor name one: " + envCodexBin,
 		}
 	}
 	ended := make(chan error, 1)
