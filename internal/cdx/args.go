@@ -18,6 +18,7 @@ const (
 	verbVersion    verb = "version"
 	verbMisused    verb = "misused"
 	verbUpdate     verb = "update"
+	verbUninstall  verb = "uninstall"
 	verbBackground verb = "bring programs up to date for another cdx"
 )
 
@@ -63,6 +64,8 @@ func classify(args []string) call {
 		}
 	case "update", "--update", "-U":
 		return own(verbUpdate, args, "cdx update takes no arguments")
+	case "uninstall", "--uninstall":
+		return uninstallCall(args)
 	case backgroundFlag:
 		return own(verbBackground, args, backgroundFlag+" takes no arguments")
 	}

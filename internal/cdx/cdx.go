@@ -101,6 +101,8 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 		return a.runWithoutLogin(ctx, c)
 	case verbUpdate:
 		return a.update(ctx)
+	case verbUninstall:
+		return a.uninstall(ctx, c.args)
 	case verbBackground:
 		return a.updateInBackground(ctx)
 	default:

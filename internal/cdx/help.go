@@ -21,6 +21,9 @@ the login up again if Codex renewed it. Nothing is printed while all is well.
   cdx logout            remove the login from this machine only; the fleet keeps it
   cdx login             says how the fleet gets a new login
   cdx update            bring cdx and Codex to what the fleet wants, now (also --update, -U)
+  cdx uninstall         remove what cdx made here, and this machine from the fleet; asks first
+                        (also --uninstall). --yes: does not ask; --purge: Codex's sessions and
+                        history as well; --all-users: root, in the homes of other users as well
   cdx version           print the version of cdx (also --wrapper-version, -W)
   cdx help              print this text; Codex's own is cdx --help
 

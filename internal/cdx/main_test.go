@@ -68,8 +68,9 @@ func (m withFakeCodex) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
-			_ = json.Unmarshal([]byte(os.Getenv("TEST_SIGNED")), &signedValues) // no such variable: nothing is signed
-			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD"))       // no such variable: the clock is right
+			_ = json.Unmarshal([]byte(os.Getenv("TEST_SIGNED")), &signedValues)               // no such variable: nothing is signed
+			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD"))                     // no such variable: the clock is right
+			accountsFile, homesOfMac = os.Getenv("TEST_ACCOUNTS"), os.Getenv("TEST_ACCOUNTS") // no other users than a test's
 			version := cmp.Or(os.Getenv("TEST_VERSION"), "1.4.0")
 			os.Exit(Run(context.Background(), Invocation{Version: version, Args: os.Args[1:], Now: func() time.Time {
 				return time.Now().Add(ahead)
