@@ -57,7 +57,7 @@ client-%:
 
 .PHONY: test
 test: ## everything that CI runs, with the seconds of each stage
-	@tools/need.sh go gcc postgres node openssl python3
+	@tools/need.sh go gcc postgres node openssl python3 tmux
 	@tools/stages.sh tools=240 build=240 verify=60 lint=120 test-race=240 test-unit=120 test-blackbox=300
 
 .PHONY: test-race
@@ -84,7 +84,7 @@ lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 .PHONY: generate
-generate: $(SQLC) ## make db/*.gen.go from queries/ and db/migrations/
+generate: $(SQLC) ## make db/*.gen.go from queries/ and db/migrations/, docs/cdx.1 from internal/cdx
 	tools/generated.sh write
 
 .PHONY: verify

@@ -4,7 +4,7 @@
 # As root on Debian or Ubuntu it installs what is missing; anywhere else it prints the one line to run and exits 1.
 # Go is never installed: Debian's is too old for us.
 #
-# Things: certificates chromium curl gcc go make node openssl postgres python3
+# Things: certificates chromium curl gcc go make node openssl postgres python3 tmux
 # Environment: APT_ARCHIVES, a directory that keeps the downloaded packages between machines.
 set -eu
 
@@ -55,7 +55,7 @@ missing() {
 	case $1 in
 	certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/ssl/cert.pem ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] || echo ca-certificates ;;
 	chromium) have chromium || have google-chrome || echo chromium ;;
-	curl | make | openssl) have "$1" || echo "$1" ;;
+	curl | make | openssl | tmux) have "$1" || echo "$1" ;;
 	gcc) has_gcc || echo gcc libc6-dev ;;
 	node) have node || echo nodejs; have npm || echo npm ;;
 	postgres) has_postgres || postgres_package ;;

@@ -21,6 +21,9 @@ func (s *session) act(ctx context.Context, answer *credentialAnswer) error {
 		return nil
 	case api.StatusUnchanged:
 		s.result = resultKept
+		if s.login.exists() && answer.CanonicalDigest == s.login.digest() {
+			s.remember(s.login, answer.Generation)
+		}
 		return nil
 	case api.StatusOutdated, api.StatusUpdated:
 		return s.adopt(ctx, answer)
@@ -150,14 +153,19 @@ func (s *session) upload(ctx context.Context) error {
 	case s.stored == s.login.digest():
 		return s.keep("the gateway prefers an older login than the one on disk, which stays. Tell an admin")
 	}
-	s.stored = s.login.digest()
+	sent := s.login
+	s.stored = sent.digest()
+	s.journalled(sent)
+	files.Reach("journalled")
 	answer, err := s.client.store(ctx, api.AuthRequest{
-		Auth: s.login.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
+		Auth: sent.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
 	})
 	if f := asFailure(err); f != nil && f.classify() == standsRejected {
 		if f.is("account_mismatch", "") {
+			s.settled(sent) // it is nothing to the fleet
 			return s.foreign()
 		}
+		s.noticeJournal(s.journal().Reject(sent.digest(), field(f.Error())))
 		s.result = resultKept
 		return s.keep("the gateway does not want the login of this machine: %s", field(f.Error()))
 	}
@@ -167,6 +175,8 @@ func (s *session) upload(ctx context.Context) error {
 	if answer.Status == api.StatusUploadRequired || answer.Status == api.StatusMissing {
 		return &failure{err: errors.New("it answers a store with " + answer.Status)}
 	}
+	files.Reach("stored")
+	s.conclude(answer, sent)
 	return s.act(ctx, answer)
 }
 

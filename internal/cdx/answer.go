@@ -3,6 +3,7 @@ package cdx
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 )
@@ -23,7 +24,12 @@ type credentialAnswer struct {
 func (c *client) sync(ctx context.Context, request api.SyncRequest) (*api.SyncResponse, *credentialAnswer, error) {
 	request.WrapperVersion, request.InstallationID = c.version, c.config.InstallationID
 	var parts map[string]json.RawMessage
-	if err := c.post(ctx, c.config.BaseURL+api.PathSync, request, &parts); err != nil {
+	ask := func() error { return c.post(ctx, c.config.BaseURL+api.PathSync, request, &parts) }
+	err := ask()
+	if f := asFailure(err); f != nil && f.passes(ctx) {
+		err = ask()
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	answer, credential := readSync(parts)
@@ -80,5 +86,21 @@ func (c *client) checkInstallation(versions json.RawMessage) error {
 		exit: ExitDenied, label: "denied", what: "another gateway answers at " + c.host() + " than this machine enrolled with",
 		cause: "installation " + field(said.InstallationID) + ", expected " + c.config.InstallationID,
 		next:  "if that is meant: ask for a new install command\n" + notStarted(ExitDenied),
+	}
+}
+
+// passes waits as long as the gateway asked to, if that is soon, and reports whether to ask once more.
+func (f *failure) passes(ctx context.Context) bool {
+	if stands := f.classify(); stands != standsLimited && stands != standsOffline || f.retryAfter <= 0 || f.retryAfter > maxRetryAfter {
+		return false
+	}
+	if until, bounded := ctx.Deadline(); bounded && time.Until(until) <= f.retryAfter {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(f.retryAfter):
+		return true
 	}
 }

@@ -16,6 +16,9 @@ const (
 	verbLogout     verb = "logout"
 	verbHelp       verb = "help"
 	verbVersion    verb = "version"
+	verbStatus     verb = "status"
+	verbDoctor     verb = "doctor"
+	verbCompletion verb = "completion"
 	verbMisused    verb = "misused"
 	verbUpdate     verb = "update"
 	verbUninstall  verb = "uninstall"
@@ -28,6 +31,9 @@ type call struct {
 	args    []string // what Codex gets, byte for byte
 	literal bool     // a leading "--" said that the first word is Codex's
 	misuse  string   // verbMisused: what is wrong
+	output  string   // verbStatus, verbDoctor: text or json
+	colour  string   // likewise: as in options
+	shell   string   // verbCompletion: one of shells
 }
 
 // classify decides who answers a command line. Our verbs count only as the first argument; whatever is not ours
@@ -54,6 +60,14 @@ func classify(args []string) call {
 		return own(verbEnrol, args, "cdx enroll reads the install URL from standard input: it is a secret, and other users see arguments")
 	case "sync":
 		return own(verbSync, args, "cdx sync takes no arguments")
+	case "status":
+		return reporting(verbStatus, args)
+	case "doctor":
+		return reporting(verbDoctor, args)
+	case "completion":
+		return completing(args)
+	case "--execute":
+		return executing(args[1:])
 	case "login":
 		if alone {
 			return call{verb: verbLogin}

@@ -53,7 +53,26 @@ func TestClassify(t *testing.T) {
 		{"-- --help", verbPass, "--help"},
 		{"-- -- --help", verbRun, "-- --help"},
 		{"exec -- --help", verbRun, "exec -- --help"},
-		{"completion zsh", verbPass, "completion zsh"},
+		{"completion zsh", verbCompletion, ""},
+		{"completion elvish", verbMisused, ""},
+		{"completion", verbMisused, ""},
+		{"completion --help", verbHelp, ""},
+		{"-- completion zsh", verbPass, "completion zsh"},
+		{"status", verbStatus, ""},
+		{"status -o json --color=never", verbStatus, ""},
+		{"status --output=text", verbStatus, ""},
+		{"status -o yaml", verbMisused, ""},
+		{"status -o", verbMisused, ""},
+		{"status now", verbMisused, ""},
+		{"status -h", verbHelp, ""},
+		{"doctor", verbDoctor, ""},
+		{"doctor --json", verbMisused, ""},
+		{"-- doctor --json", verbRun, "doctor --json"},
+		{"--execute hi", verbRun, "exec --skip-git-repo-check -- hi"},
+		{"--execute -x --json -m o3", verbRun, "exec --skip-git-repo-check --json -m o3 -- -x"},
+		{"--execute --help", verbRun, "exec --skip-git-repo-check -- --help"},
+		{"--execute hi --help", verbPass, "exec --skip-git-repo-check --help -- hi"},
+		{"--execute", verbMisused, ""},
 		{"-m o3 help", verbPass, "-m o3 help"},
 		{"update", verbUpdate, ""},
 		{"--update", verbUpdate, ""},
@@ -90,7 +109,28 @@ func TestHelpNamesEverything(t *testing.T) {
 			t.Errorf("the help does not name %q", word)
 		}
 	}
-	for _, exit := range []Exit{ExitUsage, ExitUnavailable, ExitCannotWrite, ExitTryLater, ExitDenied, ExitConfig, ExitNoCodex} {
+	for _, d := range verbs {
+		for _, word := range append([]string{d.name}, d.also...) {
+			if !strings.Contains(text, word) {
+				t.Errorf("the help does not name %q", word)
+			}
+			if c := classify([]string{word}); c.verb == verbRun || c.verb == verbPass {
+				t.Errorf("cdx %s is Codex's, and the table says that it is ours", word)
+			}
+		}
+	}
+	for _, d := range leading {
+		for _, word := range append([]string{d.name}, d.also...) {
+			if !strings.Contains(text, word) {
+				t.Errorf("the help does not name %q", word)
+			}
+			_, rest, misuse := leadingOptions([]string{word})
+			if c := classify(rest); len(rest) > 0 && misuse == "" && c.verb != verbMisused {
+				t.Errorf("cdx %s is Codex's, and the table says that it is ours", word)
+			}
+		}
+	}
+	for _, exit := range []Exit{ExitAttention, ExitUsage, ExitUnavailable, ExitCannotWrite, ExitTryLater, ExitQuota, ExitDenied, ExitConfig, ExitNoCodex} {
 		if !slices.ContainsFunc(exits, func(row struct {
 			exit    Exit
 			meaning string

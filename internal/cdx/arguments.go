@@ -2,6 +2,7 @@ package cdx
 
 import (
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/codexconfig"
@@ -10,15 +11,31 @@ import (
 // envActive names the Codex home whose login an outer cdx looks after: a cdx that Codex starts leaves it alone.
 const envActive = "CDX_ACTIVE"
 
+// envStarter is the process number of the cdx that started Codex: a cdx that finds its own parent there is what was
+// taken for Codex.
+const envStarter = "CDX_STARTER"
+
 // isNested reports whether this process runs inside a Codex that another cdx started for the same home.
 func (a *app) isNested() bool { return os.Getenv(envActive) == a.home.dir }
 
-// environ is this process's environment and, once the home is known, the mark for those inside.
+// environ is this process's environment and the marks for those inside.
 func (a *app) environ() []string {
-	if a.home.dir == "" {
-		return os.Environ()
+	env := append(os.Environ(), envStarter+"="+strconv.Itoa(os.Getpid()))
+	if a.home.dir != "" {
+		env = append(env, envActive+"="+a.home.dir)
 	}
-	return append(os.Environ(), envActive+"="+a.home.dir)
+	return env
+}
+
+// refuseLoop refuses to be the Codex of another cdx, by whatever link or script: each would start the next without end.
+func refuseLoop() error {
+	if os.Getenv(envStarter) != strconv.Itoa(os.Getppid()) {
+		return nil
+	}
+	return &refusal{
+		exit: ExitNoCodex, label: "codex", what: "the codex that was found leads back to cdx",
+		next: "name the real one: " + envCodexBin + "   or install it: npm i -g @openai/codex",
+	}
 }
 
 // expandProfile turns a first argument that names one of the user's profiles into --profile NAME, unless the user said

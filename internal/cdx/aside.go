@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
@@ -79,7 +80,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		}
 		args := s.keepToFile(c.args)
 		a.warn(s.notices)
-		if status, err = a.startCodex(bin, args); err != nil {
+		if status, err = a.wait(a.codex(bin, args), (*exec.Cmd).Start); err != nil {
 			return errors.Join(err, s.home.restoreAside())
 		}
 		if c.verb == verbLogoutArgs && status == 0 {
@@ -91,7 +92,9 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	if c.verb == verbLoginArgs {
-		s.sendUp(ctx, s.login)
+		if lost := s.sendUp(ctx, s.login); lost != nil {
+			a.explain(lost.refusal())
+		}
 	}
 	return status, nil
 }

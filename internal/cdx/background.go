@@ -50,13 +50,10 @@ func (s *session) startUpdates(chosen codexChoice) {
 func (s *session) dueUpdates(u updates, chosen codexChoice) (client, codex bool) {
 	now := s.app.Now()
 	offer := s.blocks.client()
-	client = offer != nil && s.client.config.AutoUpdate() && s.pinned() && u.Client.due(s.wantedBuild(offer), now)
+	client = offer != nil && s.client.config.AutoUpdate && s.client.config.isSigned() && u.Client.due(s.wantedBuild(offer), now)
 	codex = chosen.Install != "" && u.Codex.due(chosen.Install, now)
 	return client, codex
 }
-
-// pinned reports whether this machine knows whose builds to believe.
-func (s *session) pinned() bool { return s.client.config.SigningKey() != (api.SigningKey{}) }
 
 // wantedBuild names an offer, on top of the cdx that runs.
 func (s *session) wantedBuild(offer *api.ClientOffer) string {
@@ -83,7 +80,7 @@ func (s *session) checkOffer(offer *api.ClientOffer, highest string) (*selfupdat
 	program.RemoveReplaced(self)
 	config := s.client.config
 	return selfupdate.Check(*offer,
-		selfupdate.Trust{Keys: []api.SigningKey{config.SigningKey()}, ReleaseKey: config.ReleaseKey()},
+		selfupdate.Trust{Keys: []api.SigningKey{config.SigningKey}, ReleaseKey: config.ReleaseKey},
 		selfupdate.Current{Path: self, Version: s.app.Version, Platform: s.app.platform, Highest: highest, BaseURL: config.BaseURL})
 }
 
@@ -137,7 +134,7 @@ func (s *session) tryClient(ctx context.Context, offer *api.ClientOffer) {
 // tryCodex installs a Codex for this user, and writes down what came of it.
 func (s *session) tryCodex(ctx context.Context, version string) {
 	err := errNoHome
-	if installer := s.installer(); installer.Root != "" {
+	if installer := s.codexInstaller(); installer.Root != "" {
 		_, err = installer.Install(ctx, version)
 	}
 	tried := attempt{}
@@ -169,7 +166,9 @@ func (s *session) tellUpdates(ctx context.Context, chosen codexChoice) {
 	if told == s.home.loadState().Told {
 		return
 	}
-	s.app.warn(notices)
+	if !s.silent() {
+		s.app.warn(notices)
+	}
 	_ = s.amendState(ctx, func(st *state) { st.Told = told }) // else it is said again
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
-// blocks are the parts of the gateway's answers that change seldom, by name, as last heard. They are kept beside the
+// blocks are the parts of the gateway's answers that change seldom, by name, as last heard; the configuration has a file of
+// its own. They are kept beside the
 // login, so that a start in which nothing changed carries nothing but their ETags. nil: the gateway never spoke.
 type blocks map[string]api.Block
 
@@ -53,7 +54,7 @@ func (b blocks) merge(answer *api.SyncResponse) (merged blocks, changed bool) {
 	}
 	for name, block := range map[string]api.Block{
 		api.BlockHost: answer.Host, api.BlockVersions: answer.Versions, api.BlockPolicy: answer.Policy, api.BlockQuota: answer.Quota,
-		api.BlockLibrary: answer.Library, api.BlockConfig: answer.Config, api.BlockClient: answer.Client, api.BlockMonth: answer.Month,
+		api.BlockLibrary: answer.Library, api.BlockClient: answer.Client, api.BlockMonth: answer.Month,
 	} {
 		if block.Data != nil {
 			merged[name] = block
@@ -113,14 +114,6 @@ func (b blocks) month() *api.TokenUsage {
 func (b blocks) library() *api.SlashList {
 	if list := new(api.SlashList); b.read(api.BlockLibrary, list) {
 		return list
-	}
-	return nil
-}
-
-// config is the signed configuration of this machine; nil when the gateway signs none.
-func (b blocks) config() *api.ConfigOffer {
-	if offer := new(api.ConfigOffer); b.read(api.BlockConfig, offer) {
-		return offer
 	}
 	return nil
 }

@@ -3,14 +3,18 @@
 //
 // What happens to one command line, and where to read about it:
 //
-//	args.go     which of our verbs it is, or that it is Codex's
-//	config.go   which gateway this machine belongs to, and its API key
+//	options.go  our options, which stand before everything else
+//	args.go     which of our verbs it is, or that it is Codex's (verbs.go describes them)
+//	config.go   which gateway this machine belongs to, and its API key (configpath.go: where it is; configsigned.go: whose word)
 //	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, answer.go and blocks.go understand)
-//	arguments.go the two things that may be added to Codex's arguments
+//	quota.go    whether the fleet's quota lets Codex start
 //	codex.go    which Codex to start; getcodex.go where there is none, or not the right one
+//	card.go     the boot card, on a terminal
+//	arguments.go, hostmodel.go what may be added to Codex's arguments
 //	run.go      Codex itself, once
 //	background.go meanwhile another process brings cdx and Codex up to date; update.go: the same for a user who waits
 //	sync.go     push, if Codex changed the login
+//	footer.go   how the run ended, on a terminal
 //
 // The rules that hold everywhere: standard output belongs to Codex while it runs; the API key is in no argument, no
 // environment and no message; the login on disk is never removed because somebody refused us; a login that only this
@@ -41,7 +45,9 @@ type Invocation struct {
 type app struct {
 	Invocation
 	platform string // <os>-<arch> in Go's words
-	home     home   // where Codex keeps its files
+	options  options
+	home     home // where Codex keeps its files
+	purged   bool // the login was taken from a machine that may not keep it
 }
 
 // Run does what the command line asks and returns the exit status of the process: Codex's own when Codex was
@@ -60,7 +66,7 @@ func Run(ctx context.Context, inv Invocation) int {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	status, err := a.dispatch(ctx, classify(inv.Args))
+	status, err := a.begin(ctx)
 	if err == nil {
 		return status
 	}
@@ -72,7 +78,20 @@ func Run(ctx context.Context, inv Invocation) int {
 	return int(refused.exit)
 }
 
+// begin takes our options from the command line and does what is left of it.
+func (a *app) begin(ctx context.Context) (int, error) {
+	var rest []string
+	var misuse string
+	if a.options, rest, misuse = leadingOptions(a.Args); misuse != "" {
+		return a.dispatch(ctx, call{verb: verbMisused, misuse: misuse})
+	}
+	return a.dispatch(ctx, classify(rest))
+}
+
 func (a *app) dispatch(ctx context.Context, c call) (int, error) {
+	if err := refuseLoop(); err != nil {
+		return 0, err
+	}
 	// Help, versions and Codex's own help need neither a configuration nor a home.
 	switch c.verb {
 	case verbHelp:
@@ -81,6 +100,8 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 		return a.print("cdx " + a.Version + "\n")
 	case verbMisused:
 		return 0, &refusal{exit: ExitUsage, label: "usage", what: c.misuse, next: "cdx help"}
+	case verbCompletion:
+		return a.print(completion(c.shell))
 	case verbPass:
 		return a.passThrough(ctx, c.args)
 	}
@@ -93,10 +114,14 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 		return a.enrol(ctx)
 	case verbSync:
 		return a.syncNow(ctx)
+	case verbStatus:
+		return a.status(ctx, c)
+	case verbDoctor:
+		return a.doctor(ctx, c)
 	case verbLogout:
 		return a.logout(ctx)
 	case verbLogin:
-		return 0, refuseLogin()
+		return a.logIn(ctx)
 	case verbLoginArgs, verbLogoutArgs:
 		return a.runWithoutLogin(ctx, c)
 	case verbUpdate:

@@ -14,7 +14,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,9 +27,25 @@ import (
 // Time limits of talking to the gateway: Codex must start soon even if nobody answers.
 const (
 	connectTimeout = 3 * time.Second  // one connection, its TLS handshake
-	syncTimeout    = 10 * time.Second // all of a pull or all of a push, waiting for other cdx included
 	enrolTimeout   = 30 * time.Second // the answer is given once, so it is worth waiting for
+	maxRetryAfter  = 10 * time.Second // longer, and the offline rule decides
 )
+
+// Bounds of CDX_SYNC_TIMEOUT, and what holds without it.
+const (
+	defaultSyncTimeout = 10 * time.Second
+	minSyncTimeout     = time.Second
+	maxSyncTimeout     = 5 * time.Minute
+)
+
+// syncTimeout is how long all of a pull or all of a push may take, waiting for other cdx included.
+func syncTimeout() time.Duration {
+	wanted, err := time.ParseDuration(os.Getenv(envSyncTimeout))
+	if err != nil {
+		return defaultSyncTimeout
+	}
+	return min(max(wanted, minSyncTimeout), maxSyncTimeout)
+}
 
 // maxAnswerBytes is the most of an answer that is read: a login and what surrounds it.
 const maxAnswerBytes = 1 << 20
@@ -42,13 +60,19 @@ type client struct {
 	platform  string
 	version   string
 	config    *Config
+	tap       *tap // what the gateway's answers say beside their content; nil: nobody listens
 }
 
 // newHTTPClient returns a client that never follows a redirect, so that a key or an install token reaches only the
-// address that it was meant for. It trusts roots; nil: the system's authorities.
-func newHTTPClient(roots *x509.CertPool) *http.Client {
+// address that it was meant for. It trusts roots; nil: the system's authorities. It connects, to
+// proxies too, by network: tcp, or tcp4 where nothing goes by IPv6. The proxy is the one that HTTPS_PROXY, HTTP_PROXY
+// and NO_PROXY name.
+func newHTTPClient(roots *x509.CertPool, network string) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own value
-	transport.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	dialer := &net.Dialer{Timeout: connectTimeout}
+	transport.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, address)
+	}
 	transport.TLSHandshakeTimeout = connectTimeout
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	transport.MaxResponseHeaderBytes = 64 << 10
@@ -85,7 +109,10 @@ func rootsWith(ca string) (*x509.CertPool, error) {
 }
 
 func (a *app) newClient(config *Config) *client {
-	return &client{http: newHTTPClient(config.roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	c := &client{http: newHTTPClient(config.roots, config.network()), userAgent: a.userAgent(), platform: a.platform, version: a.Version, config: config}
+	c.tap = &tap{next: c.http.Transport, app: a}
+	c.http.Transport = c.tap
+	return c
 }
 
 // failure is an exchange that did not bring what was asked for.
@@ -95,7 +122,8 @@ type failure struct {
 	message    string // for people
 	expectedIP string
 	receivedIP string
-	err        error // no usable answer: why
+	retryAfter time.Duration // when to ask again; 0: it does not say
+	err        error         // no usable answer: why
 }
 
 // Error implements error. It names neither URL nor key.
@@ -179,6 +207,15 @@ func (c *client) post(ctx context.Context, address string, request, data any) er
 	return decode(response, text, data)
 }
 
+// retryAfter reads the seconds of a Retry-After. Its other form, a date, would need clocks that agree.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 0 || seconds > 1<<20 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // withoutURL drops what net/http adds to an error: an install URL is a secret.
 func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -206,7 +243,7 @@ func decode(response *http.Response, text []byte, data any) error {
 		Details json.RawMessage `json:"details"`
 		Errors  json.RawMessage `json:"errors"`
 	}
-	f := &failure{status: response.StatusCode}
+	f := &failure{status: response.StatusCode, retryAfter: retryAfter(response.Header)}
 	err := json.Unmarshal(text, &envelope)
 	switch {
 	case response.StatusCode >= 300 && response.StatusCode < 400:

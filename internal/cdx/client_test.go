@@ -148,7 +148,7 @@ func FuzzAnswer(f *testing.F) {
 			if said, credential := readSync(parts); credential != nil {
 				kept, _ := blocks(nil).merge(said)
 				_, _, _, _, _ = kept.host(), kept.versions(), kept.policy(), kept.quota(), kept.month()
-				_, _, _, _ = kept.library(), kept.config(), kept.client(), testClient("https://x").checkInstallation(said.Versions.Data)
+				_, _, _ = kept.library(), kept.client(), testClient("https://x").checkInstallation(said.Versions.Data)
 			}
 		}
 		err := decode(&http.Response{StatusCode: status}, text, &answer)

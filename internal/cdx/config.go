@@ -1,38 +1,66 @@
 package cdx
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/download"
 )
 
-// Environment variables that cdx reads.
-const (
-	envConfigPath = "CDX_CONFIG_PATH" // the configuration file
-	envCodexBin   = "CDX_CODEX_BIN"   // the Codex to start
-	envCodexHome  = "CODEX_HOME"      // where Codex keeps auth.json
-)
-
-// Config is what enrolment left on this machine: which gateway it belongs to, and the API key.
-// Members that a newer cdx wrote are ignored.
+// Config is what this machine knows about its gateway, and its API key. Where the gateway has signed it, it is what the
+// signature is of: see configsigned.go.
 type Config struct {
-	BaseURL        string `json:"base_url"` // without a trailing slash
-	APIKey         apiKey `json:"api_key"`
-	FQDN           string `json:"fqdn"`
-	InstallationID string `json:"installation_id"` // of the gateway: another one is refused
-	Secure         bool   `json:"secure"`
-	CA             string `json:"ca,omitempty"` // PEM: trusted for the gateway beside the system's
+	BaseURL        string // without a trailing slash
+	APIKey         apiKey
+	FQDN           string
+	InstallationID string // of the gateway: another one is refused
+	Secure         bool
+	IPv4Only       bool   // nothing is connected to by IPv6
+	CA             string // PEM: trusted for the gateway beside the system's, because the gateway says so
+	AutoUpdate     bool   // cdx may replace itself by itself; never without a signing key
+	ReleaseKey     string // minisign public key: without its signature no build of cdx is taken; "": the gateway's suffices
+	CodexReleases  string // base URL of the releases API to get Codex from; "": GitHub's
 
-	roots *x509.CertPool // the system's authorities and those of CA, once checked; nil: the system's
+	SigningKey api.SigningKey // whose word counts; zero: nobody's yet, the configuration is not signed
+
+	signed        api.Signed // api.HostConfig, signed with SigningKey: where all the above but API key and release key is from
+	issued        time.Time  // with expires: the times of signed
+	expires       time.Time
+	etag          string // under which the gateway gave it; "": not known
+	autoUpdateOff bool   // a gateway once said so: AutoUpdate stays false
+	ownCA         string // PEM: trusted for the gateway besides, because this machine was told so
+
+	path  string            // of the file
+	read  [sha256.Size]byte // SHA-256 of the file as it was read
+	roots *x509.CertPool    // the system's authorities, CA and ownCA, once checked; nil: the system's
+}
+
+// configFile is the shape of host.json. Members that a newer cdx wrote are ignored.
+type configFile struct {
+	APIKey           apiKey          `json:"api_key"` // it is in no signed document: those are no secret
+	SigningKey       *api.SigningKey `json:"signing_key,omitempty"`
+	Config           *api.Signed     `json:"config,omitempty"`
+	ConfigETag       string          `json:"config_etag,omitempty"`
+	ClientReleaseKey string          `json:"client_release_key,omitempty"`
+	AutoUpdateOff    bool            `json:"auto_update_off,omitempty"`
+	CA               string          `json:"ca,omitempty"`
+
+	// Without a signed configuration: what an older cdx, or the script that replaces an old wrapper, left here.
+	BaseURL        string `json:"base_url,omitempty"`
+	FQDN           string `json:"fqdn,omitempty"`
+	InstallationID string `json:"installation_id,omitempty"`
+	Secure         bool   `json:"secure,omitempty"`
 }
 
 // apiKey is a host's API key. It prints as [redacted]; only headers and the configuration file get its text.
@@ -44,37 +72,32 @@ func (apiKey) String() string { return "[redacted]" }
 // GoString implements fmt.GoStringer.
 func (apiKey) GoString() string { return "[redacted]" }
 
-// configPath returns where the configuration is: CDX_CONFIG_PATH, else cdx/host.json in the user's configuration
-// directory (XDG_CONFIG_HOME or ~/.config, ~/Library/Application Support, %AppData%).
-func configPath() (string, error) {
-	if path := os.Getenv(envConfigPath); path != "" {
-		return path, nil
-	}
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", &refusal{
-			exit: ExitConfig, label: "stopped", what: "this user has no configuration directory", cause: err.Error(),
-			next: "set HOME, or name the file: " + envConfigPath,
-		}
-	}
-	return filepath.Join(dir, "cdx", "host.json"), nil
-}
+// maxConfigBytes bounds what is read of a configuration file.
+const maxConfigBytes = 1 << 20
 
-// loadConfig reads the configuration and refuses one that others may read or that cannot work.
+// loadConfig reads this machine's configuration and refuses one that others may read, that was tampered with, or that
+// cannot work. One that has expired still counts: see [Config.wantsRefetch].
 func loadConfig() (*Config, error) {
 	path, err := configPath()
 	if err != nil {
 		return nil, err
 	}
+	return readConfig(path)
+}
+
+func readConfig(path string) (*Config, error) {
 	bad := func(what, next string) error {
 		return &refusal{exit: ExitConfig, label: "stopped", what: what, next: next}
 	}
 	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, bad("this machine is not enrolled: there is no "+display(path),
-			"ask an admin for an install command: cdxgate host add NAME")
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, bad("this machine is not enrolled: there is no "+display(path), newInstallCommand)
+	case errors.Is(err, fs.ErrPermission) && path == systemConfig:
+		return nil, bad("this user may not read the configuration of this machine: "+path, "either root shares it: "+
+			"chgrp "+configGroup+" "+path+" && chmod 640 "+path+", and puts this user into the group "+configGroup+
+			"\nor this user becomes a host of their own: cdxgate host add NAME")
+	case err != nil:
 		return nil, bad("the configuration cannot be read: "+err.Error(), "run cdx as the user who enrolled this machine")
 	}
 	defer func() { _ = file.Close() }()
@@ -82,19 +105,65 @@ func loadConfig() (*Config, error) {
 	if err != nil {
 		return nil, bad("the configuration cannot be read: "+err.Error(), "")
 	}
-	if othersMayRead(info) {
+	if othersMayRead(info, path == systemConfig) {
 		return nil, bad("other users can read the API key in "+display(path), "chmod 600 "+display(path))
 	}
-	var c Config
-	if err := json.NewDecoder(file).Decode(&c); err != nil {
-		return nil, bad("the configuration "+display(path)+" is damaged: "+err.Error(),
-			"ask an admin for a new install command: cdxgate host add NAME")
+	text, err := io.ReadAll(io.LimitReader(file, maxConfigBytes))
+	if err != nil {
+		return nil, bad("the configuration cannot be read: "+err.Error(), "")
+	}
+	c, err := parseConfig(text)
+	if err != nil {
+		return nil, bad("the configuration "+display(path)+" "+err.Error(), newInstallCommand)
+	}
+	c.path = path
+	return c, nil
+}
+
+const newInstallCommand = "ask an admin for a new install command: cdxgate host add NAME"
+
+// parseConfig reads the text of a configuration file. Its errors complete a sentence that begins with the file's name.
+func parseConfig(text []byte) (*Config, error) {
+	var f configFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, fmt.Errorf("is damaged: %w", err)
+	}
+	c := &Config{APIKey: f.APIKey, ownCA: f.CA, read: sha256.Sum256(text)}
+	if f.SigningKey == nil && f.Config == nil {
+		c.BaseURL, c.FQDN, c.InstallationID, c.Secure = f.BaseURL, f.FQDN, f.InstallationID, f.Secure
+	} else {
+		if f.SigningKey == nil || f.Config == nil {
+			return nil, errors.New("is damaged: its signature or its signing key is gone")
+		}
+		c.SigningKey, c.signed, c.etag = *f.SigningKey, *f.Config, f.ConfigETag
+		c.ReleaseKey, c.autoUpdateOff = f.ClientReleaseKey, f.AutoUpdateOff
+		if _, err := c.open(); err != nil {
+			return nil, fmt.Errorf("is not as the gateway signed it: %w", err)
+		}
 	}
 	if err := c.check(); err != nil {
-		return nil, bad("the configuration "+display(path)+" is unusable: "+err.Error(),
-			"ask an admin for a new install command: cdxgate host add NAME")
+		return nil, fmt.Errorf("is unusable: %w", err)
 	}
-	return &c, nil
+	return c, nil
+}
+
+// encode returns the file's bytes. The key's text gets in there: only the printing methods hide it.
+func (c *Config) encode() ([]byte, error) {
+	f := configFile{APIKey: c.APIKey, CA: c.ownCA}
+	if c.isSigned() {
+		f.SigningKey, f.Config, f.ConfigETag = &c.SigningKey, &c.signed, c.etag
+		f.ClientReleaseKey, f.AutoUpdateOff = c.ReleaseKey, c.autoUpdateOff
+	} else {
+		f.BaseURL, f.FQDN, f.InstallationID, f.Secure = c.BaseURL, c.FQDN, c.InstallationID, c.Secure
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // the signature is of the document's characters as they came
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(f); err != nil {
+		return nil, fmt.Errorf("encoding the configuration: %w", err)
+	}
+	return text.Bytes(), nil
 }
 
 // check reports what makes a configuration unusable, without ever quoting the key, and readies one that is fit.
@@ -110,7 +179,7 @@ func (c *Config) check() error {
 	if len(c.APIKey) < 32 || strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("api_key is not an API key")
 	}
-	c.roots, err = rootsWith(c.CA)
+	c.roots, err = rootsWith(strings.TrimSpace(c.CA + "\n" + c.ownCA))
 	return err
 }
 
@@ -126,38 +195,4 @@ func checkTransport(u *url.URL) error {
 	default:
 		return fmt.Errorf("%s is not https: the API key would cross the network in the clear", u.Scheme+"://"+u.Host)
 	}
-}
-
-// configFrom turns the answer to an enrolment into a configuration that is fit to be written.
-// ca is what its certificate was verified with beside the system's authorities.
-func configFrom(answer *api.EnrolResponse, ca string) (*Config, error) {
-	c := &Config{
-		BaseURL: strings.TrimRight(answer.BaseURL, "/"), APIKey: apiKey(answer.APIKey), FQDN: answer.FQDN,
-		InstallationID: answer.InstallationID, Secure: answer.Secure, CA: ca,
-	}
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// encode returns the file's bytes. A plain json.Marshal writes the key's text: only the printing methods hide it.
-func (c *Config) encode() ([]byte, error) {
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the configuration: %w", err)
-	}
-	return append(text, '\n'), nil
-}
-
-// display shortens a path below the user's home to ~/…, as people write it.
-func display(path string) string {
-	userHome, err := os.UserHomeDir()
-	if err != nil || userHome == "" {
-		return path
-	}
-	if rest, ok := strings.CutPrefix(path, userHome+string(filepath.Separator)); ok {
-		return filepath.Join("~", rest)
-	}
-	return path
 }

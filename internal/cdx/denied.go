@@ -3,6 +3,7 @@ package cdx
 import (
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // standing is what a failed exchange means for this run.
@@ -46,22 +47,24 @@ func (c *client) denial(f *failure) *refusal {
 		r.cause = f.err.Error()
 		r.next = "check this machine's clock and network, then ask an admin\n" + r.next
 	case f.is("api_disabled", "api disabled"):
-		r.what = "the gateway refuses all host calls (kill switch)"
+		r.what, r.short = "the gateway refuses all host calls (kill switch)", "host calls are refused"
 		r.cause = field(f.message)
 	case f.is("ip_mismatch", "not allowed from this ip"):
 		r.what = "this machine's API key may not be used from here; it is bound to another address or to networks"
+		var facts []string
 		if f.receivedIP != "" {
-			r.cause = "the gateway sees " + field(f.receivedIP)
+			facts = append(facts, "the gateway sees "+field(f.receivedIP))
 		}
 		if f.expectedIP != "" {
-			r.cause += ", the key is bound to " + field(f.expectedIP)
+			facts = append(facts, "the key is bound to "+field(f.expectedIP))
 		}
+		r.cause = strings.Join(facts, ", ")
 		r.next = "ask an admin: cdxgate host set " + c.config.FQDN + " --unbind, or --allow-from NETWORK\n" + r.next
 	case f.is("host_disabled", "host is disabled"):
 		r.what = "an admin has disabled this machine"
 		r.next = "ask an admin: cdxgate host set " + c.config.FQDN + " --enabled\n" + r.next
 	case f.is("insecure_api_disabled", "insecure host api access disabled"):
-		r.what = "the window of this machine is closed"
+		r.what, r.opens = "the window of this machine is closed", true
 		r.next = "ask an admin: cdxgate host open " + c.config.FQDN + "\n" + r.next
 	case f.is("installation_mismatch", "installation id mismatch"):
 		r.what = "another gateway answers at " + c.host() + " than this machine enrolled with"

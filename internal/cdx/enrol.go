@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"golang.org/x/term"
@@ -29,12 +30,12 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	path, err := configPath()
+	path, err := enrolPath(os.Geteuid() == 0)
 	if err != nil {
 		return 0, err
 	}
 	// The token works once: find out whether the answer can be kept before asking for it.
-	file, err := files.Prepare(path)
+	file, access, err := prepareConfig(path)
 	if err != nil {
 		return 0, &refusal{
 			exit: ExitCannotWrite, label: "stopped", what: "the configuration cannot be written: " + err.Error(),
@@ -55,8 +56,24 @@ func (a *app) enrol(ctx context.Context) (int, error) {
 			next: "the install command is used up; ask an admin for a new one: cdxgate host add " + config.FQDN,
 		}
 	}
-	a.tell(signGood, "enrolled, key stored in "+display(path)+" (0600)")
+	a.tell(signGood, "enrolled, key stored in "+display(path)+" ("+access+")")
 	return a.takeLogin(ctx, config)
+}
+
+// prepareConfig makes room for the configuration at path, and returns who will have access to it.
+func prepareConfig(path string) (file *files.Pending, access string, err error) {
+	if path == systemConfig {
+		if err := makeSystemDir(); err != nil {
+			return nil, "", err
+		}
+	}
+	if file, err = files.Prepare(path); err != nil {
+		return nil, "", err
+	}
+	if access, err = keepAccess(file.File(), path); err != nil {
+		return nil, "", errors.Join(err, file.Discard())
+	}
+	return file, access, nil
 }
 
 // invitation is what an installer hands over.
@@ -124,7 +141,7 @@ func parseInstallURL(line string) (*url.URL, error) {
 func (a *app) claim(ctx context.Context, invited *invitation) (*Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	c := &client{http: newHTTPClient(invited.roots), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
+	c := &client{http: newHTTPClient(invited.roots, "tcp"), userAgent: a.userAgent(), platform: a.platform, version: a.Version}
 	var answer api.EnrolResponse
 	err := c.post(ctx, invited.url.String(), api.EnrolRequest{Platform: a.platform, WrapperVersion: a.Version}, &answer)
 	if f := asFailure(err); f != nil {
@@ -133,7 +150,7 @@ func (a *app) claim(ctx context.Context, invited *invitation) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := configFrom(&answer, invited.ca)
+	config, err := configFrom(&answer, invited.ca, a.Now())
 	if err != nil {
 		return nil, &refusal{
 			exit: ExitUnavailable, label: "stopped", what: "the configuration that " + invited.url.Host + " gave is unusable: " + err.Error(),
@@ -183,6 +200,7 @@ func refuseEnrolment(host string, f *failure) *refusal {
 func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
 	codex := a.lookAtCodex(ctx)
 	s := a.newSession(config, codex.Path)
+	defer s.leave(ctx)
 	err := s.syncHere(ctx, codex)
 	loggedIn := err == nil && s.asked()
 	switch {
@@ -193,7 +211,7 @@ func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
 	}
 	switch {
 	case codex.Path == "":
-		a.tell(signNotice, "Codex was not found. Get it: npm i -g @openai/codex")
+		a.tell(signNotice, "Codex was not found. The first start installs it; now: cdx update")
 		return 0, nil
 	case codex.Version == "":
 		a.tell(signNotice, "Codex was found, but does not tell its version: "+display(codex.Path))

@@ -3,6 +3,7 @@
 package cdx
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // fakeStart is one start of the fake Codex, as a line of $FAKE_LOG tells it.
@@ -26,8 +28,9 @@ type fakeStart struct {
 }
 
 // fakeCodex is the Codex of the tests. The environment says what it does: FAKE_VERSION, FAKE_STDOUT, FAKE_STDERR,
-// FAKE_RC, FAKE_NEW_AUTH (replaces auth.json by rename), FAKE_DELETE_AUTH, FAKE_READ_STDIN, FAKE_DIE (of that signal),
-// FAKE_AWAIT_SIGNAL (creates that file, then waits for a signal). Its login and logout revoke the login they find, as
+// FAKE_RC, FAKE_TOKENS (used them in a new thread), FAKE_NEW_AUTH (replaces auth.json by rename), FAKE_DELETE_AUTH, FAKE_READ_STDIN, FAKE_DIE (of that signal),
+// FAKE_AWAIT_SIGNAL (first creates that file, then waits for a signal), FAKE_AWAIT_AUTH (waits until auth.json is as that file), FAKE_AWAIT (at last creates the file FAKE_READY, then waits
+// for that file). Its login and logout revoke the login they find, as
 // the real ones do: $FAKE_REVOKED stands for the issuer.
 func fakeCodex() {
 	authPath := filepath.Join(os.Getenv("CODEX_HOME"), "auth.json")
@@ -55,6 +58,15 @@ func fakeCodex() {
 	}
 	fmt.Print(os.Getenv("FAKE_STDOUT"))
 	fmt.Fprint(os.Stderr, os.Getenv("FAKE_STDERR"))
+	if ready := os.Getenv("FAKE_AWAIT_SIGNAL"); ready != "" {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT)
+		must(os.WriteFile(ready, nil, 0o600))
+		start.Signals = append(start.Signals, (<-signals).String())
+	}
+	if tokens := os.Getenv("FAKE_TOKENS"); tokens != "" {
+		fakeRollout(filepath.Dir(authPath), tokens)
+	}
 	if file := os.Getenv("FAKE_NEW_AUTH"); file != "" {
 		text, err := os.ReadFile(file)
 		must(err)
@@ -64,11 +76,20 @@ func fakeCodex() {
 	if os.Getenv("FAKE_DELETE_AUTH") != "" {
 		must(os.Remove(authPath))
 	}
-	if ready := os.Getenv("FAKE_AWAIT_SIGNAL"); ready != "" {
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT)
-		must(os.WriteFile(ready, nil, 0o600))
-		start.Signals = append(start.Signals, (<-signals).String())
+	if file := os.Getenv("FAKE_AWAIT_AUTH"); file != "" {
+		want, err := os.ReadFile(file)
+		must(err)
+		for now, _ := os.ReadFile(authPath); !bytes.Equal(now, want); now, _ = os.ReadFile(authPath) {
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	if file := os.Getenv("FAKE_AWAIT"); file != "" {
+		if ready := os.Getenv("FAKE_READY"); ready != "" {
+			must(os.WriteFile(ready, nil, 0o600))
+		}
+		for !exists(file) {
+			<-time.After(5 * time.Millisecond)
+		}
 	}
 	start.log()
 	if name := os.Getenv("FAKE_DIE"); name != "" {
@@ -79,6 +100,27 @@ func fakeCodex() {
 	}
 	status, _ := strconv.Atoi(os.Getenv("FAKE_RC"))
 	os.Exit(status)
+}
+
+// fakeRollout writes down a thread that used "INPUT CACHED OUTPUT REASONING" tokens, as Codex 0.169 does.
+func fakeRollout(home, tokens string) {
+	now := time.Now().UTC()
+	ms := fmt.Sprintf("%012x", now.UnixMilli())
+	id := fmt.Sprintf("%s-%s-7000-8000-%012x", ms[:8], ms[8:], os.Getpid())
+	n := strings.Fields(tokens)
+	counts := fmt.Sprintf(`{"input_tokens":%s,"cached_input_tokens":%s,"output_tokens":%s,"reasoning_output_tokens":%s}`, n[0], n[1], n[2], n[3])
+	text := ""
+	for _, line := range [][2]string{
+		{"session_meta", fmt.Sprintf(`{"id":%q}`, id)},
+		{"turn_context", fmt.Sprintf(`{"turn_id":%q,"model":"gpt-5.1-codex","cwd":"planted-prompt"}`, id)},
+		{"event_msg", fmt.Sprintf(`{"type":"token_count","info":{"total_token_usage":%s,"last_token_usage":%s},`+
+			`"rate_limits":{"primary":{"used_percent":12.5,"window_minutes":300,"resets_at":%d}}}`, counts, counts, now.Add(time.Hour).Unix())},
+	} {
+		text += fmt.Sprintf("{\"timestamp\":%q,\"type\":%q,\"payload\":%s}\n", now.Format("2006-01-02T15:04:05.000Z"), line[0], line[1])
+	}
+	dir := filepath.Join(home, "sessions", now.Format("2006/01/02"))
+	must(os.MkdirAll(dir, 0o700))
+	must(os.WriteFile(filepath.Join(dir, "rollout-"+now.Format("2006-01-02T15-04-05")+"-"+id+".jsonl"), []byte(text), 0o600))
 }
 
 func fakeLogin(args []string, authPath string) {
@@ -92,6 +134,9 @@ func fakeLogin(args []string, authPath string) {
 			return
 		}
 		fmt.Fprintln(os.Stderr, "Not logged in")
+		os.Exit(1)
+	case command == "login" && os.Getenv("FAKE_LOGIN") == "none":
+		fmt.Fprintln(os.Stderr, "Error logging in: the user went away")
 		os.Exit(1)
 	case command == "login" || command == "logout":
 		if found {

@@ -4,13 +4,13 @@ package cdx
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 
@@ -25,9 +25,9 @@ type fakeGateway struct {
 	mu       sync.Mutex
 	queue    []fakeAnswer
 	requests []fakeRequest
-	surplus  []string                   // requests that nobody expected
-	asserted int                        // requests that the test has looked at
-	blocks   map[string]json.RawMessage // :: name → what every answer to POST /sync says there
+	surplus  []string          // requests that nobody expected
+	asserted int               // requests that the test has looked at
+	blocks   map[string]string // :: name → what every answer to POST /sync says there
 	files    fakeFiles
 }
 
@@ -36,10 +36,10 @@ type fakeAnswer struct {
 	status int
 	body   []byte
 	header http.Header
-	word   *fakeWord                  // in place of body
-	drop   bool                       // close the connection instead
-	before func()                     // what happens on the host while the answer is on its way
-	blocks map[string]json.RawMessage // with word: see fakeGateway
+	word   *fakeWord         // in place of body
+	drop   bool              // close the connection instead
+	before func()            // what happens on the host while the answer is on its way
+	blocks map[string]string // with word: see fakeGateway
 }
 
 // fakeRequest is what one request said.
@@ -69,7 +69,7 @@ func (r fakeRequest) name() string {
 }
 
 func newFakeGateway() *fakeGateway {
-	g := &fakeGateway{gone: make(chan struct{}), blocks: map[string]json.RawMessage{}}
+	g := &fakeGateway{gone: make(chan struct{}), blocks: map[string]string{}}
 	g.server = httptest.NewServer(g)
 	return g
 }
@@ -181,9 +181,11 @@ type fakeWord struct {
 	status, digest string
 	auth           []byte
 	installation   string
+	usage          string            // what became of a report; "": it was recorded
+	blocks         map[string]string // name → data, of POST /sync
 }
 
-func (w *fakeWord) at(path string, blocks map[string]json.RawMessage) []byte {
+func (w *fakeWord) at(path string, blocks map[string]string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `"status":%q,"generation":41,"canonical_digest":`, w.status)
 	if w.digest == "" {
@@ -198,12 +200,14 @@ func (w *fakeWord) at(path string, blocks map[string]json.RawMessage) []byte {
 	versions := fmt.Sprintf(`{"client_version":null,"installation_id":%q}`, w.installation)
 	const host = `{"fqdn":"build7.example","secure":true}`
 	if path == api.PathSync {
-		said := map[string]json.RawMessage{"host": json.RawMessage(host), "versions": json.RawMessage(versions), "quota": json.RawMessage("null")}
-		maps.Copy(said, blocks)
-		for _, name := range slices.Sorted(maps.Keys(said)) {
-			fmt.Fprintf(&b, `},%q:{"etag":%q,"data":%s`, name, sha256Hex(said[name]), said[name])
+		all := map[string]string{api.BlockHost: host, api.BlockVersions: versions, api.BlockQuota: "null"}
+		maps.Copy(all, blocks)
+		maps.Copy(all, w.blocks)
+		data := fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"usage":%s`, &b, cmp.Or(w.usage, `{"recorded":1}`))
+		for name, text := range all {
+			data = fmt.Appendf(data, `,%q:{"etag":%q,"data":%s}`, name, sha256Hex([]byte(text)), text)
 		}
-		return fmt.Appendf(nil, `{"status":"ok","data":{"users":[],"credential":{%s}}}`, &b)
+		return append(data, "}}"...)
 	}
 	return fmt.Appendf(nil, `{"status":"ok","data":{%s,"host":%s,"api_calls":42,"versions":%s,`+
 		`"chatgpt_usage":{"status":"disabled","primary_window":{"used_percent":"0"},"secondary_window":null}}}`, &b, host, versions)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"runtime"
 
@@ -35,11 +34,11 @@ func (s *session) readyCodex(ctx context.Context) (codexChoice, error) {
 	return chosen, nil
 }
 
-// installer brings copies of Codex from where the fleet has them from. It trusts whom the gateway is trusted by: a mirror
+// codexInstaller brings copies of Codex from where the fleet has them from. It trusts whom the gateway is trusted by: a mirror
 // may have its certificate from the same private authority, and who names the mirror is the gateway.
-func (s *session) installer() *codexinstall.Installer {
+func (s *session) codexInstaller() *codexinstall.Installer {
 	return &codexinstall.Installer{
-		Client: s.client.http, Releases: s.client.config.CodexReleases(), Root: codexPlaces().Root,
+		Client: s.client.http, Releases: s.client.config.CodexReleases, Root: codexPlaces().Root,
 		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, UserAgent: s.app.userAgent(),
 	}
 }
@@ -51,7 +50,7 @@ var errNoHome = errors.New("this user has no home directory, so there is no plac
 func (s *session) installCodex(ctx context.Context, version string) (codexinstall.Copy, error) {
 	ctx, stop := signal.NotifyContext(ctx, heeded()...)
 	defer stop()
-	installer := s.installer()
+	installer := s.codexInstaller()
 	if installer.Root == "" {
 		return codexinstall.Copy{}, errNoHome
 	}
@@ -88,10 +87,8 @@ type transfer struct {
 // newTransfer begins a download of what name names. It is shown on a terminal only; its end is told anywhere.
 func (a *app) newTransfer(name string) *transfer {
 	var terminal screen.Terminal
-	if file, ok := a.Stderr.(*os.File); ok {
-		if detected := screen.Detect(file, os.Getenv, ""); detected.Interactive {
-			terminal = detected
-		}
+	if t := a.terminal(); t.Interactive {
+		terminal = t
 	}
 	return &transfer{Progress: screen.NewProgress(a.Stderr, terminal, name, 0, a.Now)}
 }

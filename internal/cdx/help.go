@@ -11,22 +11,21 @@ func helpText() string {
 	b.WriteString(`cdx runs Codex with the login of your fleet.
 
 It asks the gateway for the login, starts Codex with the arguments you gave, and sends
-the login up again if Codex renewed it. Nothing is printed while all is well.
+the login up again if Codex renewed it. On a terminal a few lines say how things stand;
+elsewhere nothing is printed while all is well.
 
-  cdx [ARGUMENTS]       run Codex; everything below is not passed on
-  cdx -- ARGUMENTS      run Codex, even if the first argument is one of the words below
+  cdx [ARGUMENTS]  run Codex; everything below is not passed on
+  cdx -- ARGUMENTS run Codex, even if the first argument is one of the words below
 
-  cdx enroll            make this machine a host: reads the install URL from standard input
-  cdx sync              take the fleet's login now; undoes cdx logout
-  cdx logout            remove the login from this machine only; the fleet keeps it
-  cdx login             says how the fleet gets a new login
-  cdx update            bring cdx and Codex to what the fleet wants, now (also --update, -U)
-  cdx uninstall         remove what cdx made here, and this machine from the fleet; asks first
-                        (also --uninstall). --yes: does not ask; --purge: Codex's sessions and
-                        history as well; --all-users: root, in the homes of other users as well
-  cdx version           print the version of cdx (also --wrapper-version, -W)
-  cdx help              print this text; Codex's own is cdx --help
-
+`)
+	for _, v := range verbs {
+		fmt.Fprintf(&b, "  %-16s %s%s\n", "cdx "+v.name, v.meaning, v.alias())
+	}
+	b.WriteString("\nOptions, before everything else\n\n")
+	for _, o := range leading {
+		fmt.Fprintf(&b, "  %-16s %s%s\n", o.name, o.meaning, o.alias())
+	}
+	b.WriteString(`
 Options after login and logout are for Codex; the fleet's login is kept out of their reach.
 
 Environment
@@ -42,11 +41,21 @@ Environment
 	return b.String()
 }
 
+// alias names the older spellings of a word: " (also --verbose)".
+func (d described) alias() string {
+	if len(d.also) == 0 {
+		return ""
+	}
+	return " (also " + strings.Join(d.also, ", ") + ")"
+}
+
 // environment is the one table of the variables that cdx reads.
 var environment = []struct{ name, meaning string }{
 	{envConfigPath, "the configuration, else cdx/host.json in the user's configuration directory"},
 	{envCodexHome, "where Codex keeps auth.json, else ~/.codex"},
 	{envCodexBin, "the Codex to start; nothing is installed or advised then"},
 	{"CODEX_API_KEY", "or CODEX_ACCESS_TOKEN: your own credential; while set nothing is sent up"},
+	{envSyncTimeout, "how long a start may wait for the gateway: 10s, between 1s and 5m"},
+	{"NO_COLOR", "no colours; CLICOLOR_FORCE wants them, CDX_ASCII=1 wants nothing but ASCII"},
 	{"HTTPS_PROXY", "how to reach the gateway; NO_PROXY names exceptions"},
 }

@@ -4,20 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"slices"
 
-	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/lease"
 )
-
-// refuseLogin answers cdx login: this machine uses a login that belongs to a fleet.
-func refuseLogin() *refusal {
-	return &refusal{
-		exit: ExitUsage, label: "login", what: "this machine uses the fleet's login, so there is nothing to log in to",
-		cause: "a login made here would end the one that all machines share",
-		next:  "cdx sync takes the fleet's\na new one for the fleet: an admin runs cdxgate auth upload ~/.codex/auth.json",
-	}
-}
 
 // logout is cdx logout: take the login from this machine, and only from this machine. Codex's own logout revokes it at
 // the issuer, which ends it for the whole fleet; neither is asked.
@@ -33,20 +23,19 @@ func (a *app) logout(ctx context.Context) (int, error) {
 	}
 	removed := false
 	err = s.locked(ctx, func(context.Context) error {
-		if err := s.checkRemovable(); err != nil {
+		if err := s.checkIdle(); err != nil {
 			return err
 		}
-		target, err := files.FollowLinks(s.home.authPath())
-		if err != nil {
-			return cannotWrite(err)
+		if err := s.checkRemovable(); err != nil {
+			return err
 		}
 		// Remembered first: a crash in between must not bring the login back.
 		s.state.LoggedOut = true
 		if err := s.home.saveState(s.state); err != nil {
 			return err
 		}
-		err = os.Remove(target)
-		if removed = err == nil; !removed && !errors.Is(err, fs.ErrNotExist) {
+		removed = s.login.raw != nil
+		if err := s.home.removeLogin(); err != nil {
 			return cannotWrite(fmt.Errorf("removing the login: %w", err))
 		}
 		return nil
@@ -60,6 +49,36 @@ func (a *app) logout(ctx context.Context) (int, error) {
 		a.tell(signGood, "there is no login on this machine. `cdx sync` brings the fleet's")
 	}
 	return 0, nil
+}
+
+// checkIdle refuses to take the login from Codex while it runs: it may be about to write a new one.
+func (s *session) checkIdle() error {
+	others, err := s.others()
+	if err != nil {
+		return cannotWrite(err)
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return &refusal{
+		exit: ExitTryLater, label: "stopped", what: sessionsRun(others), next: "end Codex, then cdx logout again",
+	}
+}
+
+// sessionsRun says how many sessions there are, and since when the oldest runs.
+func sessionsRun(sessions []lease.Info) string {
+	first := oldest(sessions)
+	noun := "session of Codex runs"
+	if len(sessions) > 1 {
+		noun = "sessions of Codex run"
+	}
+	return fmt.Sprintf("%d %s with this login, since %s (cdx is process %d)", len(sessions), noun,
+		first.Started.Local().Format("2 Jan 15:04"), first.PID)
+}
+
+// oldest returns the session that began first.
+func oldest(sessions []lease.Info) lease.Info {
+	return slices.MinFunc(sessions, func(a, b lease.Info) int { return a.Started.Compare(b.Started) })
 }
 
 // ensureKnown sends up a login that perhaps only this machine has.

@@ -66,13 +66,23 @@ func (m withFakeCodex) Run() int {
 }
 
 func TestMain(m *testing.M) {
+	systemConfig = os.Getenv("TEST_SYSTEM_CONFIG") // this machine's own is none of our business
+	if group := os.Getenv("TEST_CONFIG_GROUP"); group != "" {
+		configGroup = group // one that every machine has
+	}
 	testscript.Main(withFakeCodex{m}, map[string]func(){
 		"cdx": func() {
-			_ = json.Unmarshal([]byte(os.Getenv("TEST_SIGNED")), &signedValues)               // no such variable: nothing is signed
-			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD"))                     // no such variable: the clock is right
+			if often, err := time.ParseDuration(os.Getenv("TEST_PULL_EVERY")); err == nil {
+				pullEvery = often
+			}
+			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
+			stopped, err := time.Parse(time.RFC3339, os.Getenv("TEST_CLOCK"))
 			accountsFile, homesOfMac = os.Getenv("TEST_ACCOUNTS"), os.Getenv("TEST_ACCOUNTS") // no other users than a test's
 			version := cmp.Or(os.Getenv("TEST_VERSION"), "1.4.0")
 			os.Exit(Run(context.Background(), Invocation{Version: version, Args: os.Args[1:], Now: func() time.Time {
+				if err == nil {
+					return stopped.UTC()
+				}
 				return time.Now().Add(ahead)
 			}}))
 		},

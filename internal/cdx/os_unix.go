@@ -3,13 +3,62 @@
 package cdx
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 )
 
-// othersMayRead reports whether users other than the owner have any right to a file.
-func othersMayRead(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+// systemConfigPath is where the configuration of a machine is.
+func systemConfigPath() string { return "/etc/cdx/host.json" }
+
+// othersMayRead reports whether more users than the owner have any right to a configuration. The machine's own may be
+// read by the group cdx if it is root's.
+func othersMayRead(info fs.FileInfo, system bool) bool {
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || rightsTooWide(info.Mode(), owner.Uid, owner.Gid, system, func(gid string) string {
+		group, err := user.LookupGroupId(gid)
+		if err != nil {
+			return ""
+		}
+		return group.Name
+	})
+}
+
+func rightsTooWide(mode fs.FileMode, uid, gid uint32, system bool, groupName func(gid string) string) bool {
+	switch mode.Perm() & 0o077 {
+	case 0:
+		return false
+	case 0o040:
+		return !system || uid != 0 || groupName(strconv.FormatUint(uint64(gid), 10)) != configGroup
+	default:
+		return true
+	}
+}
+
+// shareAlike gives a new file the group and the rights of old.
+func shareAlike(file *os.File, old fs.FileInfo) error {
+	owner, ok := old.Sys().(*syscall.Stat_t)
+	if !ok {
+		return errors.New("the group of a file cannot be found out")
+	}
+	if err := file.Chown(-1, int(owner.Gid)); err != nil {
+		return fmt.Errorf("keeping the group: %w", err)
+	}
+	return file.Chmod(old.Mode().Perm())
+}
+
+// isAnothers reports whether a file belongs to another user, and this one is not root.
+func isAnothers(info fs.FileInfo) bool {
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || os.Geteuid() != 0 && int(owner.Uid) != os.Geteuid()
+}
+
+// othersMayWrite reports whether users other than the owner may change a file.
+func othersMayWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
 
 // interrupt is the signal that a terminal's Ctrl-C sends.
 const interrupt = syscall.SIGINT

@@ -11,7 +11,24 @@ import (
 
 // othersMayRead is always false: a file below %AppData% inherits a list of rights that names its user, and Go's mode
 // bits say nothing about it.
-func othersMayRead(fs.FileInfo) bool { return false }
+func othersMayRead(fs.FileInfo, bool) bool { return false }
+
+// systemConfigPath is where the configuration of a machine is.
+func systemConfigPath() string {
+	if dir := os.Getenv("ProgramData"); dir != "" {
+		return filepath.Join(dir, "cdx", "host.json")
+	}
+	return ""
+}
+
+// shareAlike does nothing: a new file inherits its rights from the directory.
+func shareAlike(*os.File, fs.FileInfo) error { return nil }
+
+// isAnothers is always false: the rights of the directory decide.
+func isAnothers(fs.FileInfo) bool { return false }
+
+// othersMayWrite is always false, for the same reason.
+func othersMayWrite(fs.FileInfo) bool { return false }
 
 // interrupt is the signal that a console's Ctrl-C sends.
 var interrupt = os.Interrupt

@@ -6,15 +6,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -27,6 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // fakeFiles is what the fake gateway gives to GET: builds of cdx, and, as a release server, Codex.
@@ -84,32 +84,6 @@ func (f *fakeFiles) serve(w http.ResponseWriter, r *http.Request, gone <-chan st
 	}
 }
 
-// The keys of the fake gateway, and of another one.
-var signingKeys = func() map[string]ed25519.PrivateKey {
-	keys := map[string]ed25519.PrivateKey{}
-	for i, id := range []string{"k1", "other"} {
-		keys[id] = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
-	}
-	return keys
-}()
-
-// vouches is what the configuration that the gateway signs says, after edit.
-func (g *fakeGateway) vouches(edit map[string]string) string {
-	public := signingKeys["k1"].Public().(ed25519.PublicKey) //nolint:forcetypeassert // what it is
-	values := map[string]any{
-		"SigningKey": api.SigningKey{KeyID: "k1", PublicKey: base64.StdEncoding.EncodeToString(public)},
-		"AutoUpdate": edit["auto_update"] != "off", "CodexReleases": g.server.URL + pathReleases, "ReleaseKey": edit["release_key"],
-	}
-	if edit["key"] == "none" {
-		values["SigningKey"] = api.SigningKey{}
-	}
-	text, err := json.Marshal(values)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
 // vouch [auto_update=off] [release_key=fresh] [key=none] makes the machine's configuration say that. A fresh release key has
 // signed nothing.
 func cmdVouch(ts *testscript.TestScript, _ bool, args []string) {
@@ -119,7 +93,33 @@ func cmdVouch(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		options["release_key"] = public.String()
 	}
-	ts.Setenv("TEST_SIGNED", gatewayOf(ts).vouches(options))
+	path, base := filepath.Join(ts.Getenv("HOME"), ".config", "cdx", "host.json"), gatewayOf(ts).server.URL
+	if options["key"] == "none" {
+		ts.Check(writePlantedConfig(path, base))
+		return
+	}
+	ts.Check(writeSignedConfig(path, base, options))
+}
+
+// writeSignedConfig writes the configuration of a machine that enrolled with a gateway that signs.
+func writeSignedConfig(path, base string, options map[string]string) error {
+	now := time.Now().UTC()
+	said := api.HostConfig{
+		BaseURL: base, FQDN: "build7.example", InstallationID: plantedInstallation, Secure: true,
+		AutoUpdate: options["auto_update"] != "off", ClientReleaseKey: options["release_key"], CodexReleases: base + pathReleases,
+		IssuedAt: api.Time{Time: now}, ExpiresAt: api.Time{Time: now.AddDate(0, 0, 30)},
+	}
+	config, err := configFrom(&api.EnrolResponse{
+		APIKey: plantedKey, SigningKey: signerA.key(), Config: signerA.sign(api.PurposeHostConfig, said),
+	}, "", now)
+	if err != nil {
+		return err
+	}
+	text, err := config.encode()
+	if err != nil {
+		return err
+	}
+	return files.Write(path, text)
 }
 
 // pairs reads NAME=VALUE.
@@ -142,10 +142,10 @@ func cmdBlock(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		text = fmt.Sprintf(`{"client_version":%q,"client_version_source":%q,"installation_id":%q}`, args[1], source, plantedInstallation)
 	}
-	gatewayOf(ts).setBlock(args[0], []byte(text))
+	gatewayOf(ts).setBlock(args[0], text)
 }
 
-func (g *fakeGateway) setBlock(name string, data json.RawMessage) {
+func (g *fakeGateway) setBlock(name string, data string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blocks[name] = data
@@ -166,7 +166,7 @@ exit
 // asAnother makes a build of cdx go on as a cdx of version $THEN, if that is set. It cannot come back here.
 const asAnother = `if [ -n "$THEN" ]; then export TEST_VERSION=$THEN; unset THEN; exec $CDX "$@"; fi`
 
-// build VERSION [says=VERSION] [sha256=HEX] [platform=P] [key=ID] [signature=none] [rollback=true] [url=PATH] makes the
+// build VERSION [says=VERSION] [sha256=HEX] [platform=P] [key=other] [signature=none] [rollback=true] [url=PATH] makes the
 // gateway offer a build of cdx. A cdx that it is goes on as another cdx, of version $THEN, if that is set.
 func cmdBuild(ts *testscript.TestScript, _ bool, args []string) {
 	g, options := gatewayOf(ts), pairs(args[1:])
@@ -186,12 +186,10 @@ func cmdBuild(ts *testscript.TestScript, _ bool, args []string) {
 	if options["platform"] != "" {
 		described.Platform = options["platform"]
 	}
-	key := signingKeys["k1"]
-	if options["key"] != "" {
-		key = signingKeys[options["key"]]
+	signed := signerA.sign(api.PurposeClientBuild, described)
+	if options["key"] == "other" {
+		signed = signer{id: signerA.id, private: signerB.private}.sign(api.PurposeClientBuild, described)
 	}
-	signed, err := api.Sign(api.PurposeClientBuild, "k1", key, described)
-	ts.Check(err)
 	if options["signature"] == "none" {
 		signed.Signature = ""
 	}
@@ -199,7 +197,7 @@ func cmdBuild(ts *testscript.TestScript, _ bool, args []string) {
 	g.files.put(offer.URL, body)
 	text, err := json.Marshal(offer)
 	ts.Check(err)
-	g.setBlock(api.BlockClient, text)
+	g.setBlock(api.BlockClient, string(text))
 }
 
 // release VERSION [says=VERSION] [digest=SHA256] [latest=true] puts a Codex on the release server.
@@ -329,7 +327,7 @@ func cmdCrowd(ts *testscript.TestScript, _ bool, args []string) {
 		cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@"`}, args[1:]...)...)
 		cmd.Dir = ts.MkAbs(".")
 		cmd.Env = []string{}
-		for _, name := range []string{"PATH", "HOME", "CODEX_HOME", "FAKE_LOG", "TEST_SIGNED", "TEST_ACCOUNTS", "CDX", "THEN"} {
+		for _, name := range []string{"PATH", "HOME", "CODEX_HOME", "FAKE_LOG", "TEST_ACCOUNTS", "CDX", "THEN"} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}
 		wait.Go(func() {

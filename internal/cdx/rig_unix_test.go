@@ -19,24 +19,31 @@ import (
 
 // rig is one enrolled machine: a home, the real cdx as a process, the fake codex, and a gateway of the test's choice.
 type rig struct {
-	t    *testing.T
-	dir  string
-	env  []string
-	auth string // path of auth.json
-	log  string // of the fake codex
+	t       *testing.T
+	gateway string // its address
+	dir     string
+	env     []string
+	auth    string // path of auth.json
+	log     string // of the fake codex
 }
 
 func newRig(t *testing.T, gateway http.Handler) *rig {
 	t.Helper()
-	server := httptest.NewServer(gateway)
+	return newRigAt(t, newServer(t, gateway))
+}
+
+// newServer serves until the test ends and returns where.
+func newServer(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return newRigAt(t, server.URL)
+	return server.URL
 }
 
 func newRigAt(t *testing.T, baseURL string) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, dir: dir, auth: filepath.Join(dir, "codex", "auth.json"), log: filepath.Join(dir, "starts.jsonl")}
+	r := &rig{t: t, gateway: baseURL, dir: dir, auth: filepath.Join(dir, "codex", "auth.json"), log: filepath.Join(dir, "starts.jsonl")}
 	config := filepath.Join(dir, "host.json")
 	if err := writePlantedConfig(config, baseURL); err != nil {
 		t.Fatal(err)
@@ -44,6 +51,14 @@ func newRigAt(t *testing.T, baseURL string) *rig {
 	r.env = append(os.Environ(), "HOME="+dir, "CODEX_HOME="+filepath.Dir(r.auth), "CDX_CONFIG_PATH="+config,
 		"CDX_CODEX_BIN="+filepath.Join(codexDir, "codex"), "FAKE_LOG="+r.log, "FAKE_REVOKED="+filepath.Join(dir, "revoked"))
 	return r
+}
+
+// pointTo makes this the address of the machine's gateway.
+func (r *rig) pointTo(base string) {
+	r.t.Helper()
+	if err := writePlantedConfig(filepath.Join(r.dir, "host.json"), base); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // put writes an auth.json.

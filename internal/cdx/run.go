@@ -31,6 +31,7 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	}
 	s := a.newSession(config, chosen.Start)
 	s.blocks = kept
+	defer s.leave(ctx)
 	args := s.keepToFile(s.expandProfile(c))
 	if err := s.respectLogout(args); err != nil {
 		if !errors.Is(err, errStayLoggedOut) {
@@ -39,54 +40,132 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 		if _, err := s.readyCodex(ctx); err != nil {
 			return 0, err
 		}
-		return a.startCodex(s.codex, args)
+		return a.wait(a.codex(s.codex, args), (*exec.Cmd).Start)
 	}
-	err = s.pull(ctx)
-	a.warn(s.notices)
+	if err = s.beginWhenOpen(ctx); err == nil {
+		err = s.mayStart(args)
+	}
 	if err != nil {
+		a.warn(s.notices)
 		return 0, err
 	}
 	if chosen, err = s.readyCodex(ctx); err != nil {
 		return 0, err
 	}
+	args = s.preferHostModel(args)
+	s.showCard(s.machine())
 	if s.asked() {
 		s.startUpdates(chosen)
 	}
-	before := s.login
-	status, err := a.startCodex(s.codex, args)
+	run := outcome{before: s.login}
+	s.result = resultKept
+	keeper, began := s.keepUp(ctx), a.Now()
+	run.status, err = a.wait(a.codex(s.codex, args), s.start)
+	keeper.end()
 	if err != nil {
 		return 0, err
 	}
-	s.sendUp(ctx, before)
+	run.took = a.Now().Sub(began)
+	a.warn(keeper.notices)
+	run.lost = s.sendUp(ctx, keeper.before)
+	if keeper.sent && s.result != resultSentUp {
+		s.result, s.state = resultSentUp, keeper.s.state
+	}
+	s.notices = nil
+	run.usage, run.sending = s.countUsage(ctx, began)
+	a.warn(slices.DeleteFunc(s.notices, func(n notice) bool { return n.label != "usage" })) // the rest was said
+	s.showFooter(run)
 	s.tellUpdates(ctx, chosen)
-	return status, nil
+	return run.status, nil
 }
 
-// sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's.
-func (s *session) sendUp(ctx context.Context, before login) {
+// begin is the pull of a run, which from then on counts as a session: another one that ends leaves the login to it.
+func (s *session) begin(ctx context.Context) error {
+	err := s.orOffline(s.locked(ctx, func(ctx context.Context) error {
+		s.noticeUsage(s.usage().Begin())
+		if err := s.agree(ctx); err != nil {
+			return err
+		}
+		s.commands = s.shareCommands(ctx)
+		return s.enter()
+	}))
+	switch {
+	case err != nil || s.lease != nil:
+		return err
+	case !s.isSecure(): // another cdx was busy all the time: perhaps with removing the login
+		return &refusal{exit: ExitTryLater, label: "stopped", what: errBusy.Error(), next: "try again\n" + notStarted(ExitTryLater)}
+	}
+	_ = s.enter() // not counted at worst
+	return nil
+}
+
+// windowPoll is how often a run looks whether the window of its machine is open.
+const windowPoll = 5 * time.Second
+
+// beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up.
+func (s *session) beginWhenOpen(ctx context.Context) error {
+	asking := s.ask()
+	err := s.begin(ctx)
+	asking.Answered()
+	if !windowClosed(err) || !s.app.watched() {
+		return err
+	}
+	s.app.say(signNotice, "window", "the window of this machine is closed. Waiting until an admin opens it: cdxgate host open "+
+		s.client.config.FQDN+" (Ctrl-C gives up)")
+	ctx, stop := signal.NotifyContext(ctx, heeded()...)
+	defer stop()
+	for windowClosed(err) {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(windowPoll):
+			err = s.begin(ctx)
+		}
+	}
+	return err
+}
+
+func windowClosed(err error) bool {
+	refused, ok := errors.AsType[*refusal](err)
+	return ok && refused.opens
+}
+
+// watched reports whether somebody sees what is said and can press a key.
+func (a *app) watched() bool {
+	stderr, ok := a.Stderr.(*os.File)
+	return ok && term.IsTerminal(int(stderr.Fd())) && term.IsTerminal(int(a.Stdin.Fd()))
+}
+
+// start starts Codex as what this run's session is about.
+func (s *session) start(cmd *exec.Cmd) error {
+	if s.lease == nil {
+		return cmd.Start()
+	}
+	return s.lease.Start(cmd)
+}
+
+// sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's. It returns what to tell the user
+// if the login stays here only.
+func (s *session) sendUp(ctx context.Context, before login) *loss {
 	// Who presses Ctrl-C now wants to go: the exchange is given up in good order.
 	ctx, stop := signal.NotifyContext(ctx, heeded()...)
 	defer stop()
-	s.notices, s.offline = nil, nil
+	s.notices, s.offline, s.result = nil, nil, resultKept
 	err := s.push(ctx, before)
 	if err == nil && s.asked() {
 		s.app.warn(s.notices)
-		return
+		return nil
 	}
-	next := "it stays on this machine and goes up with the next run\nnow: cdx sync"
-	var lost string
 	switch refused, ok := errors.AsType[*refusal](err); {
+	case ok && refused.exit == ExitConfig:
+		return &loss{reason: refused.what, next: refused.next} // time does not heal this one
 	case ok:
-		lost = refused.what
-		if refused.exit == ExitConfig {
-			next = refused.next // time does not heal this one
-		}
+		return &loss{reason: refused.what}
 	case err != nil:
-		lost = err.Error()
+		return &loss{reason: err.Error()}
 	default:
-		lost = s.client.host() + " " + field(s.offline.reason())
+		return &loss{reason: s.client.host() + " " + field(s.offline.reason())}
 	}
-	s.app.explain(&refusal{label: "login", what: "the new login was NOT sent up: " + lost, next: next})
 }
 
 // passThrough starts Codex for something that needs neither login nor gateway.
@@ -95,22 +174,25 @@ func (a *app) passThrough(_ context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return a.startCodex(bin, args)
+	return a.wait(a.codex(bin, args), (*exec.Cmd).Start)
 }
 
-// startCodex runs Codex to its end: this process's standard streams, its
-// environment with one mark more, exactly these arguments. It
-// returns Codex's exit status. Signals that would end cdx are passed on, so that nothing outlives it and nothing is
-// left undone.
-func (a *app) startCodex(bin string, args []string) (int, error) {
+// codex is Codex as it is to be started: with exactly these arguments, this process's standard streams, and its environment
+// with one mark more.
+func (a *app) codex(bin string, args []string) *exec.Cmd {
 	cmd := exec.Command(bin, args...) //nolint:noctx // running the user's Codex is what cdx is for; only signals end it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, a.Stdout, a.Stderr
 	cmd.Env = a.environ()
+	return cmd
+}
 
+// wait starts Codex, in the way of start, and runs it to its end. It returns Codex's exit status. Signals that would end
+// cdx are passed on, so that nothing outlives it and nothing is left undone.
+func (a *app) wait(cmd *exec.Cmd, start func(*exec.Cmd) error) (int, error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, heeded()...)
 	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return 0, &refusal{
 			exit: ExitNoCodex, label: "codex", what: "Codex cannot be started: " + err.Error(),
 			next: "install another one: npm i -g @openai/codex\nor name one: " + envCodexBin,

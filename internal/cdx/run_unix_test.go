@@ -88,7 +88,7 @@ func TestCodexGetsTheSameEnvironment(t *testing.T) {
 	if _, _, status := r.finish(cmd); status != 0 {
 		t.Fatalf("got status %d", status)
 	}
-	got, want := r.starts()[0].Environ, append(cmd.Environ(), envActive+"="+filepath.Dir(r.auth))
+	got, want := r.starts()[0].Environ, append(cmd.Environ(), envActive+"="+filepath.Dir(r.auth), envStarter+"="+strconv.Itoa(cmd.Process.Pid))
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

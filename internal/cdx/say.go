@@ -2,6 +2,7 @@ package cdx
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/screen"
@@ -16,7 +17,10 @@ const (
 )
 
 // notice is one line that a user has to read although Codex starts.
-type notice struct{ label, text string }
+type notice struct {
+	label, text string
+	onCard      bool // the boot card tells it too
+}
 
 // say prints one line on standard error: symbol, label in eight columns, text. Standard error is the last resort:
 // when it is gone there is nobody to tell.
@@ -31,19 +35,31 @@ func (a *app) tell(sign, text string) {
 
 // warn prints the notices of a synchronisation.
 func (a *app) warn(notices []notice) {
+	t := a.terminal()
 	for _, n := range notices {
+		if t.Interactive {
+			_, _ = io.WriteString(a.Stderr, screen.Notice(n.label, n.text, t))
+			continue
+		}
 		a.say(signNotice, n.label, n.text)
 	}
 }
 
 // explain prints why Codex was not started.
 func (a *app) explain(r *refusal) {
+	if t := a.terminal(); t.Interactive {
+		_, _ = io.WriteString(a.Stderr, screen.Card(screen.Facts{Refusal: r.onScreen()}, t, a.Now()))
+		return
+	}
 	a.say(signRefused, r.label, r.what)
 	if r.cause != "" {
 		a.say(signNeutral, "cause", r.cause)
 	}
-	sign, label := signNeutral, "next"
-	for line := range strings.SplitSeq(r.next, "\n") {
+	sign, label, next := signNeutral, "next", r.next
+	if a.purged {
+		next = strings.Replace(next, untouched, purged, 1)
+	}
+	for line := range strings.SplitSeq(next, "\n") {
 		if line != "" {
 			a.say(sign, label, line)
 			sign, label = " ", ""

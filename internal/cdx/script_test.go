@@ -3,6 +3,7 @@
 package cdx
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup:               setUpScript,
+		Condition:           scriptCondition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    cmdExits,
 			"gateway":  cmdGateway,
@@ -57,6 +59,14 @@ func TestScripts(t *testing.T) {
 			"crowd":     cmdCrowd,
 		},
 	})
+}
+
+// scriptCondition is [root].
+func scriptCondition(name string) (bool, error) {
+	if name != "root" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	return os.Geteuid() == 0, nil
 }
 
 type gatewayKey struct{}
@@ -88,7 +98,6 @@ func setUpScript(env *testscript.Env) error {
 		return err
 	}
 	g.files.script = env.WorkDir
-	env.Setenv("TEST_SIGNED", g.vouches(nil))
 	return writePlantedConfig(filepath.Join(home, ".config", "cdx", "host.json"), g.server.URL)
 }
 
@@ -129,24 +138,39 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // gateway queues one answer:
 //
-//	gateway STATUS [AUTHFILE] [replace=FILE] [id=INSTALLATION]   an answer about the login
-//	gateway error HTTP CODE MESSAGE                              CODE "-": none, as old gateways
+//	gateway STATUS [AUTHFILE] [replace=FILE] [touch=FILE] [id=INSTALLATION] [usage=JSON] [block:NAME=FILE]   an answer about the login
+//	gateway error HTTP CODE MESSAGE [touch=FILE] [HEADER=VALUE]  CODE "-": none, as old gateways
+//	gateway file FILE                                            the data of an answer to POST /sync
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
 //	gateway times N STATUS …                                     so many answers about the login
+//	gateway signed [badly]                                       the same, signed; badly: with a key that is not the one told
 //
-// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE.
+// replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. touch=FILE:
+// FILE appears then. block:NAME=FILE is the data of a block of
+// POST /sync; $NAME in it is an environment variable.
 func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 	g := gatewayOf(ts)
 	switch args[0] {
 	case "error":
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
-		g.expect(refused(status, strings.Trim(args[2], "-"), args[3]))
+		answer := refused(status, strings.Trim(args[2], "-"), args[3])
+		for _, option := range args[4:] {
+			name, value, _ := strings.Cut(option, "=")
+			if name == "touch" {
+				answer.before = touch(ts, value)
+				continue
+			}
+			answer.header = http.Header{name: {value}}
+		}
+		g.expect(answer)
 	case "raw":
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		g.expect(fakeAnswer{status: status, body: []byte(args[2])})
+	case "file":
+		g.expect(fakeAnswer{status: http.StatusOK, body: []byte(`{"status":"ok","data":` + ts.ReadFile(args[1]) + `}`)})
 	case "redirect":
 		g.expect(fakeAnswer{status: http.StatusTemporaryRedirect, header: http.Header{"Location": args[1:]}})
 	case "drop":
@@ -169,6 +193,12 @@ func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 		for range count {
 			g.expect(authAnswerOf(ts, args[2:]))
 		}
+	case "signed":
+		answer := signedEnrolment(g.server.URL, "")
+		if len(args) > 1 {
+			answer.body = bytes.Replace(answer.body, []byte(signerA.key().PublicKey), []byte(signerB.key().PublicKey), 1)
+		}
+		g.expect(answer)
 	default:
 		g.expect(authAnswerOf(ts, args))
 	}
@@ -195,13 +225,32 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 				must(os.WriteFile(target+".codex", text, 0o600))
 				must(os.Rename(target+".codex", target))
 			}
+		case "touch":
+			answer.before = touch(ts, value)
 		case "id":
 			answer.word.installation = value
 		default:
-			ts.Fatalf("unknown option %q", option)
+			if name == "usage" {
+				answer.word.usage = value
+				continue
+			}
+			block, ok := strings.CutPrefix(name, "block:")
+			if !ok {
+				ts.Fatalf("unknown option %q", option)
+			}
+			if answer.word.blocks == nil {
+				answer.word.blocks = map[string]string{}
+			}
+			answer.word.blocks[block] = strings.TrimSpace(os.Expand(ts.ReadFile(value), ts.Getenv))
 		}
 	}
 	return answer
+}
+
+// touch makes a file appear, for which Codex waits, while an answer is on its way.
+func touch(ts *testscript.TestScript, name string) func() {
+	path := ts.MkAbs(name)
+	return func() { must(os.WriteFile(path, nil, 0o600)) }
 }
 
 // requests NAME… demands exactly these requests since the last time, and that every queued answer was used.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/lease"
+	"github.com/cdxgate/cdxgate/internal/cdx/share"
 )
 
 // Environment variables by which a user gives Codex a credential of their own.
@@ -26,19 +28,22 @@ const (
 
 // session is one machine's dealings with its gateway during one run of cdx.
 type session struct {
-	app     *app
-	client  *client
-	home    home
-	codex   string // path of Codex; "" if there is none
-	state   state
-	login   login         // on disk, as last seen
-	hint    string        // the canonical digest that the gateway last named
-	blocks  blocks        // what the gateway last said beside the login
-	took    time.Duration // the last question to the gateway, answered or not; zero: it was not asked
-	result  result        // of the last synchronisation
-	offline *failure      // why the gateway could not be asked, nil if it could
-	notices []notice      // what the user must read
-	stored  string        // digest of what was sent up: the same is never sent twice
+	app      *app
+	client   *client
+	home     home
+	codex    string // path of Codex; "" if there is none
+	state    state
+	login    login         // on disk, as last seen
+	hint     string        // the canonical digest that the gateway last named
+	blocks   blocks        // what the gateway last said beside the login
+	commands *share.Result // what became of the slash commands; nil: nothing was done about them
+	heard    bool          // the gateway has answered
+	lease    *lease.Lease  // this run, as a session of the home; nil: it is not counted
+	took     time.Duration // the last question to the gateway, answered or not; zero: it was not asked
+	result   result        // of the last synchronisation
+	offline  *failure      // why the gateway could not be asked, nil if it could
+	notices  []notice      // what the user must read
+	stored   string        // digest of what was sent up: the same is never sent twice
 }
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
@@ -51,9 +56,15 @@ func (a *app) newSession(config *Config, codex string) *session {
 //
 // Errors: *refusal: Codex must not start. The login on disk is untouched then.
 func (s *session) pull(ctx context.Context) error {
-	return s.orOffline(s.locked(ctx, func(ctx context.Context) error {
-		return s.settle(ctx, s.retrieve)
-	}))
+	return s.orOffline(s.locked(ctx, s.agree))
+}
+
+// agree is the exchange of a pull.
+func (s *session) agree(ctx context.Context) error {
+	if err := s.judge(s.sendPending(ctx)); err != nil || s.offline != nil {
+		return err
+	}
+	return s.settle(ctx, s.retrieve)
 }
 
 // push sends the login up if it is not the one that before was, which means that Codex renewed it.
@@ -81,18 +92,28 @@ func (s *session) push(ctx context.Context, before login) error {
 
 // retrieve asks the gateway what it thinks of the login on disk, and takes what else it has to say.
 func (s *session) retrieve(ctx context.Context) (*credentialAnswer, error) {
+	config := s.client.config
 	request := api.SyncRequest{ClientVersion: versionOf(s.codex, s.state.Codex), ETags: s.blocks.etags()}
+	if request.ETags[api.BlockConfig] = config.configETag(s.app.Now()); request.ETags[api.BlockConfig] == "" {
+		delete(request.ETags, api.BlockConfig)
+	}
 	request.Username, request.Hostname = whoRuns()
 	if s.login.exists() {
 		request.Credential = &api.SyncHeld{Digest: s.login.digest(), LastRefresh: s.login.lastRefresh()}
 	}
+	request.Usage = s.report()
 	began := time.Now()
 	answer, credential, err := s.client.sync(ctx, request)
 	s.took = time.Since(began)
 	if err != nil {
 		return nil, err
 	}
+	s.heard = true
 	s.home.rememberContact(s.app.Now())
+	s.reported(request.Usage, answer.Usage)
+	if note := s.app.followConfig(config, answer.Config); note != "" {
+		s.notice("config", note)
+	}
 	merged, changed := s.blocks.merge(answer)
 	if s.blocks = merged; changed {
 		s.home.saveBlocks(merged)
@@ -111,9 +132,9 @@ func (s *session) orOffline(err error) error {
 	return s.goOffline(&failure{err: errBusy}, standsLimited)
 }
 
-// locked runs one exchange as the only cdx of the home, within syncTimeout.
+// locked runs one exchange as the only cdx of the home, within [syncTimeout].
 func (s *session) locked(ctx context.Context, exchange func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout())
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
 	if err != nil {
@@ -183,7 +204,9 @@ func (s *session) goOffline(f *failure, stands standing) error {
 	s.result = resultKept
 	cause := s.mayGoOn()
 	if cause == nil || hasOwnCredential() {
-		s.notice("gateway", s.client.host()+" "+field(f.reason())+"; nothing is lost")
+		s.notices = append(s.notices, notice{
+			label: "gateway", text: s.client.host() + " " + field(f.reason()) + "; nothing is lost", onCard: true,
+		})
 		return nil
 	}
 	exit := ExitUnavailable

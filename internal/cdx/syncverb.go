@@ -13,6 +13,7 @@ func (a *app) syncNow(ctx context.Context) (int, error) {
 	}
 	codex := a.lookAtCodex(ctx) // cdx sync is of use without one
 	s := a.newSession(config, codex.Path)
+	defer s.leave(ctx)
 	if err := s.syncHere(ctx, codex); err != nil {
 		return 0, err
 	}
@@ -49,7 +50,7 @@ func (s *session) syncHere(ctx context.Context, codex codexVersion) error {
 
 // amendState changes what is remembered about the home.
 func (s *session) amendState(ctx context.Context, change func(*state)) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout())
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
 	if errors.Is(err, errBusy) {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/cdxgate/cdxgate/internal/cdx/lease"
 	"github.com/cdxgate/cdxgate/internal/cdx/program"
 )
 
@@ -51,7 +52,7 @@ func (a *app) uninstall(ctx context.Context, options []string) (int, error) {
 	if wanted, err := u.confirm(options); !wanted {
 		return 0, err
 	}
-	if err := u.refuseBesideBackground(); err != nil {
+	if err := u.refuseBeside(); err != nil {
 		return 0, err
 	}
 	if err := u.flush(ctx); err != nil {
@@ -106,8 +107,18 @@ func (u *uninstalling) confirm(options []string) (bool, error) {
 	return false, nil
 }
 
-// refuseBesideBackground refuses while a background brings programs up to date: it would put back what is removed.
-func (u *uninstalling) refuseBesideBackground() error {
+// refuseBeside refuses while sessions run, which need what is removed, and while a background brings programs up to date: it
+// would put back what is removed.
+func (u *uninstalling) refuseBeside() error {
+	running, err := lease.Running(u.app.home.sessionsPath())
+	if err != nil {
+		return cannotWrite(err)
+	}
+	if len(running) > 0 {
+		return &refusal{
+			exit: ExitTryLater, label: "stopped", what: sessionsRun(running), next: "end Codex, then cdx uninstall again",
+		}
+	}
 	unlock, err := program.TryLock(u.app.home.updatesLock())
 	switch {
 	case errors.Is(err, program.ErrBusy):
@@ -126,31 +137,44 @@ func (u *uninstalling) refuseBesideBackground() error {
 //
 // Errors: *refusal: nothing must be removed.
 func (u *uninstalling) flush(ctx context.Context) error {
-	if u.session == nil || !u.hasLogin {
-		return nil
+	var err error
+	switch {
+	case u.session != nil && u.waiting():
+		err = u.session.pull(ctx)
+		u.app.warn(u.session.notices)
+	case u.session != nil && u.hasLogin:
+		err = u.session.ensureKnown(ctx)
 	}
-	err := u.session.ensureKnown(ctx)
 	refused, ok := errors.AsType[*refusal](err)
 	switch {
 	case ok && refused.exit == ExitConfig:
 		u.forgetLogin()
 		u.app.tell(signNeutral, display(u.app.home.authPath())+" stays: it is of another account than the fleet's")
-		return nil
 	case err != nil && !ok:
 		return err
 	}
-	if u.session.removable(u.app.home.loadState()) {
+	if !u.waiting() && (!u.hasLogin || u.session.removable(u.app.home.loadState())) {
 		return nil
 	}
 	cause := "it may be the only copy of a login that the whole fleet needs"
 	if ok {
 		cause = refused.what
 	}
+	next := "cdx sync sends it up\nto do without it: rm " + display(u.app.home.authPath())
+	if u.waiting() {
+		next += " " + display(u.app.anyway().journal().Path)
+	}
 	return &refusal{
-		exit: ExitUnavailable, label: "stopped", what: "the gateway does not have the login of this machine, so nothing was removed",
-		cause: cause, next: "cdx sync sends it up\nto do without it: rm " + display(u.app.home.authPath()) + ", then cdx uninstall",
+		exit: ExitUnavailable, label: "stopped", what: "the gateway does not have a login of this machine, so nothing was removed",
+		cause: cause, next: next + ", then cdx uninstall",
 	}
 }
+
+// waiting reports whether a login that earlier runs could not send up is still here.
+func (u *uninstalling) waiting() bool { return u.app.anyway().waiting() }
+
+// anyway are the dealings of a machine that perhaps has no gateway: for what they know of its disk.
+func (a *app) anyway() *session { return &session{app: a, home: a.home} }
 
 // takeLogin removes the login while the machine is still one of the fleet: if it turns out to be new, cdx sync can send it up.
 //

@@ -13,7 +13,7 @@ import (
 //
 // Errors: *failure.
 func (c *client) deregister(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout())
 	defer cancel()
 	var answer api.Deleted
 	err := c.remove(ctx, c.config.BaseURL+api.PathAuth, &answer)

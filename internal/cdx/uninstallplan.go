@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/share"
 )
 
 const isWindows = runtime.GOOS == "windows"
@@ -45,6 +48,7 @@ func (a *app) planUninstall(options []string) (*uninstalling, error) {
 	if err := u.addLogin(); err != nil {
 		return nil, err
 	}
+	u.addCommands()
 	u.addTree(filepath.Join(a.home.dir, ".cdx"), "what cdx remembers about this Codex home")
 	if root := codexPlaces().Root; root != "" {
 		u.addTree(root, "the copies of Codex that cdx installed")
@@ -129,6 +133,33 @@ func (u *uninstalling) addLogin() error {
 	return nil
 }
 
+// addCommands adds the slash commands that are as the fleet has them. Removing those is what the fleet's own retirement of
+// all of them would do.
+func (u *uninstalling) addCommands() {
+	list := u.app.home.loadBlocks().library()
+	if list == nil {
+		return
+	}
+	retired := items(list)
+	for i := range retired {
+		retired[i].Retired = true
+	}
+	set := u.app.anyway().commandSet()
+	set.MayPush = nil // nothing is offered any more
+	plan, err := set.Plan(retired)
+	if err != nil || plan.Count(share.Remove) == 0 {
+		return // what cannot be told from the user's own stays
+	}
+	what := strconv.Itoa(plan.Count(share.Remove)) + " slash commands of the fleet; yours stay"
+	u.add(set.Place.Dir, what, func() error {
+		done := set.Apply(context.Background(), plan)
+		if failed := done.Failed; failed > 0 {
+			return errors.New(strings.Join(done.Lines, "; "))
+		}
+		return nil
+	})
+}
+
 // forgetLogin takes the login off the list.
 func (u *uninstalling) forgetLogin() {
 	path := u.app.home.authPath()
@@ -139,7 +170,7 @@ func (u *uninstalling) forgetLogin() {
 // removeLogin removes the login if it is still the one that the gateway has: Codex may have renewed it meanwhile.
 func (u *uninstalling) removeLogin() error {
 	h := u.app.home
-	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout())
 	defer cancel()
 	unlock, err := h.lock(ctx)
 	if err != nil {

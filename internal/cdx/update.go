@@ -61,6 +61,7 @@ func (s *session) syncForUpdate(ctx context.Context, codex codexVersion) (Exit, 
 		s.app.say(signNotice, "login", "logged out on this machine, so the gateway was not asked; what it said last counts")
 		return 0, nil
 	}
+	defer s.leave(ctx)
 	err := s.syncHere(ctx, codex)
 	switch refused, ok := errors.AsType[*refusal](err); {
 	case err == nil && !s.asked():
@@ -80,7 +81,7 @@ func (s *session) updateClient(ctx context.Context, restarted bool) (replaced bo
 	case offer == nil:
 		a.tell(signNeutral, "cdx "+a.Version+" stays: the gateway has no build for this machine")
 		return false, 0
-	case !s.pinned():
+	case !s.client.config.isSigned():
 		a.tell(signNotice, "cdx "+a.Version+" stays: this machine knows no key of its gateway to verify a build with")
 		return false, 0
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
-// retryAfter is how long after a failure the background leaves a program alone.
-const retryAfter = time.Hour
+// tryAgainAfter is how long after a failure the background leaves a program alone.
+const tryAgainAfter = time.Hour
 
 // updates is what is remembered about bringing cdx and Codex up to date. The zero value: nothing was tried. Losing it costs
 // one attempt more.
@@ -34,7 +34,7 @@ func (a attempt) due(wanted string, now time.Time) bool {
 		return true
 	}
 	since := now.Sub(a.At)
-	return a.Failed != "" && (since >= retryAfter || since < 0)
+	return a.Failed != "" && (since >= tryAgainAfter || since < 0)
 }
 
 // remark says what failed; "" when nothing did.

@@ -545,7 +545,8 @@ func TestInstallScriptWithTheRealClient(t *testing.T) {
 		_, _ = w.Write([]byte(`{"status":"ok","data":{"credential":{"status":"outdated","auth":` + login + `}}}`))
 	})
 	m.server.Config.Handler = mux
-	stdout, stderr, status := m.run("sh", "PATH="+m.localBin()+":"+m.bin)
+	config := filepath.Join(m.home, ".config", "cdx", "host.json") // whoever runs the tests: root's would be the machine's
+	stdout, stderr, status := m.run("sh", "PATH="+m.localBin()+":"+m.bin, "CDX_CONFIG_PATH="+config)
 	wantOut := fmt.Sprintf("cdx installer for falcon.fra.example.net (%s)\n✓ cdx 1.4.0 downloaded, %.1f MB, digest checked\n✓ installed as ~/.local/bin/cdx\n",
 		platform, float64(len(client))/1e6)
 	wantErr := "✓ enrolled, key stored in ~/.config/cdx/host.json (0600)\n✓ login taken\n✓ Codex 0.169.0 found\n\nReady. Type: cdx\n"

@@ -97,7 +97,8 @@ const transitionConfig = `	config=${CDX_CONFIG_PATH:-}
 	elif [ -z "$config" ]; then
 		config=${XDG_CONFIG_HOME:-$home/.config}/cdx/host.json
 	fi
-	if [ ! -e "$config" ]; then
+	# The machine's configuration counts for a user who has none: this must not come before it.
+	if [ ! -e "$config" ] && { [ -n "${CDX_CONFIG_PATH:-}" ] || [ ! -r /etc/cdx/host.json ]; }; then
 		secure=false
 		[ "$CODEX_HOST_SECURE" = 0 ] || secure=true
 		(

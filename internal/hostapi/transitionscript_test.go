@@ -34,7 +34,8 @@ exit 42
 func migrating(t *testing.T, client string, tools ...string) (m *machine, wrapper string) {
 	t.Helper()
 	m = newMachine(t, []byte(client), append([]string{"ls"}, tools...)...)
-	m.script = transitionScript(m.transition())
+	system := shellQuote(filepath.Join(m.home, "etc", "cdx", "host.json")) // not this machine's
+	m.script = []byte(strings.Replace(string(transitionScript(m.transition())), "/etc/cdx/host.json", system, 1))
 	wrapper = filepath.Join(m.home, "opt", "cdx")
 	if err := os.MkdirAll(filepath.Dir(wrapper), 0o700); err != nil {
 		t.Fatal(err)
@@ -263,6 +264,30 @@ func TestTransitionKeepsAConfiguration(t *testing.T) {
 	}
 	if _, err := os.Stat(m.configPath()); err == nil {
 		t.Error("another configuration was written")
+	}
+}
+
+// So is the one of the machine, which cdx would find last.
+func TestTransitionKeepsTheMachinesConfiguration(t *testing.T) {
+	t.Parallel()
+	m, wrapper := migrating(t, stubStarted, "curl", "sha256sum")
+	system := filepath.Join(m.home, "etc", "cdx", "host.json")
+	if err := os.MkdirAll(filepath.Dir(system), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(system, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := m.start("sh", wrapper, ""); status != 42 || strings.Contains(stderr, "API key") {
+		t.Errorf("got status %d, %q", status, stderr)
+	}
+	if _, err := os.Stat(m.configPath()); err == nil {
+		t.Error("a configuration that comes before the machine's was written")
+	}
+	own := filepath.Join(m.home, "own.json")
+	m.place(wrapper)
+	if _, stderr, status := m.start("sh", wrapper, "", "CDX_CONFIG_PATH="+own); status != 42 || !strings.Contains(stderr, "API key is now in "+own) {
+		t.Errorf("asked for another place: got status %d, %q", status, stderr)
 	}
 }
 

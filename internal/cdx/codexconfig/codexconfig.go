@@ -135,3 +135,13 @@ func takesTables(version string) bool {
 	minor := semver.MajorMinor("v" + version)
 	return minor != "" && semver.Compare(minor, firstWithFiles) < 0
 }
+
+// firstWithoutPrompts is the first Codex that does not read slash commands of its users' any more (openai/codex, 0.117).
+const firstWithoutPrompts = "v0.117"
+
+// TakesPrompts reports whether a Codex of that version reads the slash commands in its directory prompts. One whose version
+// is not known ("") may.
+func TakesPrompts(version string) bool {
+	minor := semver.MajorMinor("v" + version)
+	return minor == "" || semver.Compare(minor, firstWithoutPrompts) < 0
+}

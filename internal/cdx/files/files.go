@@ -43,14 +43,7 @@ func WriteIf(path string, data []byte, stillWanted func() error) error {
 	if err != nil {
 		return err
 	}
-	if err := pending.fill(data); err != nil {
-		return fmt.Errorf("writing %s: %w", pending.target, errors.Join(err, pending.Discard()))
-	}
-	if err := stillWanted(); err != nil {
-		_ = os.Remove(pending.file.Name())
-		return err
-	}
-	return pending.Place()
+	return pending.CommitIf(data, stillWanted)
 }
 
 // Pending is an opened temporary file next to the one it will replace.
@@ -111,8 +104,17 @@ func MakeDir(dir string) error {
 
 // Commit writes data and puts the file in its place. On an error nothing has changed.
 func (p *Pending) Commit(data []byte) error {
+	return p.CommitIf(data, func() error { return nil })
+}
+
+// CommitIf is Commit that asks, as [WriteIf] does.
+func (p *Pending) CommitIf(data []byte, stillWanted func() error) error {
 	if err := p.fill(data); err != nil {
 		return fmt.Errorf("writing %s: %w", p.target, errors.Join(err, p.Discard()))
+	}
+	if err := stillWanted(); err != nil {
+		_ = os.Remove(p.file.Name())
+		return err
 	}
 	return p.Place()
 }

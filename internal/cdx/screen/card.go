@@ -18,11 +18,47 @@ const maxLines = 8
 
 // Card is the boot card, or the refusal that takes its place: at most 8 lines, each ended. Times are in the zone of now.
 func Card(f Facts, t Terminal, now time.Time) string {
-	lines := f.lines(now)
 	if f.Refusal != nil {
-		lines = f.Refusal.lines()
+		return t.write(f.Refusal.folded(t))
 	}
-	return t.write(fewest(lines, maxLines))
+	return t.write(fewest(f.lines(now), maxLines))
+}
+
+// Notice is something that a user has to read, in as many lines as it needs.
+func Notice(label, words string, t Terminal) string {
+	l := line{state: Attention, label: Cut(Clean(label), labelWidth-3), long: text(words)}
+	return t.write(l.folded(t))
+}
+
+// folded are the lines of a refusal for a terminal.
+func (r *Refusal) folded(t Terminal) []line {
+	var lines []line
+	for _, l := range r.lines() {
+		lines = append(lines, l.folded(t)...)
+	}
+	return fewest(lines, maxLines)
+}
+
+// folded lets a line that is too long, and has no short form that fits, go on in the next instead of being cut: who is
+// refused or warned has to read all of it.
+func (l line) folded(t Terminal) []line {
+	room := t.limit(min(t.columns(), layoutWidth)) - labelWidth
+	spans := l.long
+	if len(l.short) > 0 {
+		spans = l.short
+	}
+	if width(t.ready(l.long)) <= room || width(t.ready(spans)) <= room || len(spans) > 1 || t.columns() < shortWidth {
+		return []line{l}
+	}
+	var lines []line
+	for i, part := range (row{}).fold(t, []string{field(spans[0].text, reasonCells)}, room) {
+		next := line{state: l.state, label: l.label, long: []span{{spans[0].look, part}}, more: l.more || i > 0}
+		if i > 0 {
+			next.label = ""
+		}
+		lines = append(lines, next)
+	}
+	return lines
 }
 
 // lines are the facts in their fixed order.

@@ -42,6 +42,12 @@ func (g StatusGateway) row(now time.Time) row {
 	return r
 }
 
+// Words are the gateway's row of the status, and how it stands.
+func (g StatusGateway) Words(now time.Time) (words string, state State) {
+	r := g.row(now)
+	return list(", ", r.parts...), r.state
+}
+
 // rows are a refusal in the place of the gateway.
 func (r *Refusal) rows() []row {
 	rows := make([]row, 0, 2+len(r.Next))

@@ -1,0 +1,136 @@
+//go:build unix
+
+package cdx
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+)
+
+// fleetOf is a gateway with one canonical login, which it takes from nobody. secure is what it says of its hosts.
+type fleetOf struct {
+	canonical atomic.Pointer[[]byte]
+	secure    bool
+	asked     atomic.Int32
+}
+
+func newFleetOf(login []byte, secure bool) *fleetOf {
+	f := &fleetOf{secure: secure}
+	f.canonical.Store(&login)
+	return f
+}
+
+func (f *fleetOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer f.asked.Add(1)
+	var request api.SyncRequest
+	_ = json.NewDecoder(r.Body).Decode(&request) // a request that says nothing has no login
+	canonical := *f.canonical.Load()
+	digest := parseLogin(canonical).digest()
+	answer := about(api.StatusOutdated, digest, canonical)
+	if request.Credential != nil && request.Credential.Digest == digest {
+		answer = about(api.StatusValid, digest, nil)
+	}
+	if !f.secure {
+		answer.word.blocks = map[string]string{api.BlockHost: `{"secure":false}`}
+	}
+	answer.write(w, r)
+}
+
+func TestWhatTheFleetRenewsComesDownWhileCodexRuns(t *testing.T) {
+	t.Parallel()
+	first := loginSpec{LastRefresh: "2026-11-23T00:00:00Z", Generation: "1"}.encode()
+	second := loginSpec{LastRefresh: "2026-11-24T00:00:00Z", Generation: "2"}.encode()
+	fleet := newFleetOf(first, true)
+	r := newRig(t, fleet)
+	want := filepath.Join(r.dir, "second.json")
+	r.put(want, second)
+	cmd := r.command("cdx", nil, "TEST_PULL_EVERY=20ms", "FAKE_AWAIT_AUTH="+want)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the first login", func() bool { return exists(r.auth) })
+	fleet.canonical.Store(&second)
+	if err := cmd.Wait(); err != nil { // Codex ends when it sees the second
+		t.Fatal(err)
+	}
+	if got := r.read(r.auth); !bytes.Equal(got, second) {
+		t.Error("the login on disk is not the fleet's")
+	}
+}
+
+func TestALogoutInsideCodexIsNotUndoneWhileItRuns(t *testing.T) {
+	t.Parallel()
+	fleet := newFleetOf(loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode(), true)
+	r := newRig(t, fleet)
+	ready, end := filepath.Join(r.dir, "ready"), filepath.Join(r.dir, "end")
+	cmd := r.command("cdx", nil, "TEST_PULL_EVERY=20ms", "FAKE_DELETE_AUTH=1", "FAKE_READY="+ready, "FAKE_AWAIT="+end)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Codex to log out", func() bool { return exists(ready) })
+	// Another run's pull is answered in the meantime, and many of this one's would be due.
+	before := fleet.asked.Load()
+	other := newRigAt(t, r.gateway)
+	for range 20 {
+		if _, _, status := other.run(nil); status != 0 {
+			t.Fatalf("got status %d", status)
+		}
+	}
+	if exists(r.auth) {
+		t.Error("the login came back")
+	}
+	if got := fleet.asked.Load() - before; got > 20+1 { // one may have been on its way
+		t.Errorf("got %d questions, want the other machine's only", got)
+	}
+	r.put(end, nil)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A session outlives its cdx: as long as Codex runs, nobody takes the login from it, on whatever kind of host.
+func TestSessionsOutliveTheirKilledCdx(t *testing.T) {
+	t.Parallel()
+	login := loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode()
+	r := newRig(t, newFleetOf(login, false))
+	ready, end := filepath.Join(r.dir, "ready"), filepath.Join(r.dir, "end")
+	cmd := r.command("cdx", nil, "FAKE_READY="+ready, "FAKE_AWAIT="+end)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Codex to run", func() bool { return exists(ready) })
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	if _, stderr, status := r.run(nil); status != 0 || stderr != "" {
+		t.Errorf("a second run: got status %d, stderr %q", status, stderr)
+	}
+	if !exists(r.auth) {
+		t.Error("the login was taken from a Codex that runs")
+	}
+	if _, stderr, status := r.run([]string{"logout"}); status != int(ExitTryLater) || !strings.Contains(stderr, "1 session of Codex runs") {
+		t.Errorf("logout: got status %d, stderr %q", status, stderr)
+	}
+	starts := len(r.starts())
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Codex to end", func() bool { return len(r.starts()) > starts })
+	await(t, "the next run to clean up", func() bool { // the first may still see Codex on its way out
+		if _, _, status := r.run(nil); status != 0 {
+			t.Fatalf("got status %d", status)
+		}
+		return !exists(r.auth)
+	})
+}

@@ -1,0 +1,94 @@
+package cdx
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/journal"
+)
+
+// journal holds the logins of the home that the gateway has not acknowledged.
+func (s *session) journal() journal.Journal {
+	return journal.Journal{Path: filepath.Join(s.home.dir, ".cdx", "pending-auth.json"), Now: s.app.Now}
+}
+
+// journalled keeps l until the gateway has it. That it cannot be kept is no reason not to send it: it is on disk too.
+func (s *session) journalled(l login) {
+	s.noticeJournal(s.journal().Put(l.raw, s.hint))
+}
+
+// settled forgets l, which the gateway has, or has something later than.
+func (s *session) settled(l login) {
+	s.noticeJournal(s.journal().Settle(l.digest()))
+}
+
+func (s *session) noticeJournal(err error) {
+	if err != nil {
+		s.notice("login", err.Error())
+	}
+}
+
+// sendPending sends up what earlier runs could not, the newest first, but for what is on disk, which the rest of the
+// exchange is about. The lock of the home is held.
+//
+// Errors: *failure, *refusal: what is left stays for the next run.
+func (s *session) sendPending(ctx context.Context) error {
+	entries, err := s.journal().Read()
+	s.noticeJournal(err)
+	if s.login, err = readLogin(s.home.authPath()); err != nil {
+		return cannotWrite(err)
+	}
+	for _, entry := range entries {
+		l := parseLogin(entry.Auth)
+		if entry.Rejected != "" || hasOwnCredential() || l.digest() == s.login.digest() || l.foreignTo(s.login) {
+			continue
+		}
+		if err := s.sendOne(ctx, l, entry.Base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendOne sends up a login that is not on disk.
+func (s *session) sendOne(ctx context.Context, l login, base string) error {
+	answer, err := s.client.store(ctx, api.AuthRequest{Auth: l.raw, Digest: base, ClientVersion: versionOf(s.codex, s.state.Codex)})
+	if f := asFailure(err); f != nil && f.classify() == standsRejected {
+		s.noticeJournal(s.journal().Reject(l.digest(), field(f.Error())))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.conclude(answer, l)
+	return nil
+}
+
+// conclude forgets a login that the gateway took. One that it answered without taking it is kept, but not sent again.
+func (s *session) conclude(answer *credentialAnswer, sent login) {
+	if takes(answer, sent) {
+		s.settled(sent)
+		return
+	}
+	s.noticeJournal(s.journal().Reject(sent.digest(), "the gateway keeps another login; an admin decides"))
+}
+
+// takes reports whether an answer to a store means that the gateway has l, or something later than l.
+func takes(answer *credentialAnswer, l login) bool {
+	switch answer.Status {
+	case api.StatusUpdated, api.StatusValid:
+		return true
+	case api.StatusOutdated:
+		return !l.newerThan(parseLogin(answer.Auth))
+	default:
+		return answer.CanonicalDigest == l.digest()
+	}
+}
+
+// waiting reports whether a login of this machine has not reached the gateway.
+func (s *session) waiting() bool {
+	entries, err := s.journal().Read()
+	return journal.Next(entries) != nil || errors.As(err, new(*journal.DamagedError))
+}
