@@ -20,6 +20,9 @@ const (
 	verbDoctor     verb = "doctor"
 	verbCompletion verb = "completion"
 	verbMisused    verb = "misused"
+	verbUpdate     verb = "update"
+	verbUninstall  verb = "uninstall"
+	verbBackground verb = "bring programs up to date for another cdx"
 )
 
 // call is a classified command line.
@@ -73,6 +76,12 @@ func classify(args []string) call {
 		if alone {
 			return call{verb: verbLogout}
 		}
+	case "update", "--update", "-U":
+		return own(verbUpdate, args, "cdx update takes no arguments")
+	case "uninstall", "--uninstall":
+		return uninstallCall(args)
+	case backgroundFlag:
+		return own(verbBackground, args, backgroundFlag+" takes no arguments")
 	}
 	return codexCall(args)
 }

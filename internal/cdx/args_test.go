@@ -74,6 +74,21 @@ func TestClassify(t *testing.T) {
 		{"--execute hi --help", verbPass, "exec --skip-git-repo-check --help -- hi"},
 		{"--execute", verbMisused, ""},
 		{"-m o3 help", verbPass, "-m o3 help"},
+		{"update", verbUpdate, ""},
+		{"--update", verbUpdate, ""},
+		{"-U", verbUpdate, ""},
+		{"update -h", verbHelp, ""},
+		{"update now", verbMisused, ""},
+		{"-- update", verbRun, "update"},
+		{"uninstall", verbUninstall, ""},
+		{"uninstall --yes --purge", verbUninstall, "--yes --purge"},
+		{"--uninstall --all-users", verbUninstall, "--all-users"},
+		{"uninstall --help", verbHelp, ""},
+		{"uninstall -y", verbMisused, ""},
+		{"-- uninstall", verbRun, "uninstall"},
+		{backgroundFlag, verbBackground, ""},
+		{backgroundFlag + " x", verbMisused, ""},
+		{"-- " + backgroundFlag, verbRun, backgroundFlag},
 	}
 	for _, c := range cases {
 		got := classify(strings.Fields(c.args))

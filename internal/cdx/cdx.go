@@ -8,9 +8,11 @@
 //	config.go   which gateway this machine belongs to, and its API key (configpath.go: where it is; configsigned.go: whose word)
 //	sync.go     pull: ask the gateway, decide, adopt or upload (client.go talks, answer.go and blocks.go understand)
 //	quota.go    whether the fleet's quota lets Codex start
+//	codex.go    which Codex to start; getcodex.go where there is none, or not the right one
 //	card.go     the boot card, on a terminal
 //	arguments.go, hostmodel.go what may be added to Codex's arguments
 //	run.go      Codex itself, once
+//	background.go meanwhile another process brings cdx and Codex up to date; update.go: the same for a user who waits
 //	sync.go     push, if Codex changed the login
 //	footer.go   how the run ended, on a terminal
 //
@@ -122,6 +124,12 @@ func (a *app) dispatch(ctx context.Context, c call) (int, error) {
 		return a.logIn(ctx)
 	case verbLoginArgs, verbLogoutArgs:
 		return a.runWithoutLogin(ctx, c)
+	case verbUpdate:
+		return a.update(ctx)
+	case verbUninstall:
+		return a.uninstall(ctx, c.args)
+	case verbBackground:
+		return a.updateInBackground(ctx)
 	default:
 		return a.runWithLogin(ctx, c)
 	}

@@ -2,13 +2,16 @@ package cdx
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"time"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/codexinstall"
 )
 
 // codexVersion is a Codex that was asked for its version. The zero value is none.
@@ -22,32 +25,88 @@ type codexVersion struct {
 // errNoCodex means that the Codex CLI is not on this machine.
 var errNoCodex = &refusal{
 	exit: ExitNoCodex, label: "codex", what: "Codex was not found on this machine",
-	next: "npm i -g @openai/codex   or name it: " + envCodexBin,
+	next: "cdx update installs it\nnpm i -g @openai/codex does too; another one is named by " + envCodexBin,
 }
 
-// findCodex returns the path of the Codex to start: CDX_CODEX_BIN, else the first codex on PATH that is not this very
-// program, since cdx may have been installed under Codex's name.
-func findCodex() (string, error) {
+// codexChoice is which Codex to start, and what should be done about it.
+type codexChoice struct {
+	codexinstall.Decision
+
+	target string            // the version that the gateway wants; "": it does not say
+	onPath codexinstall.Kind // how the one that PATH leads to was installed; "": there is none
+	named  bool              // by CDX_CODEX_BIN: it is the user's choice, and nothing is done about it
+}
+
+// chooseCodex picks the Codex to start, without starting any: CDX_CODEX_BIN, else what the gateway's versions make of the
+// one on PATH and cdx's own copies. remembered is what one that does not say its version was last asked for. Start is ""
+// when there is none.
+func chooseCodex(versions api.Versions, remembered codexVersion) (codexChoice, error) {
 	if path := os.Getenv(envCodexBin); path != "" {
 		if !isExecutable(path) {
-			return "", &refusal{
+			return codexChoice{}, &refusal{
 				exit: ExitNoCodex, label: "codex", what: envCodexBin + " names " + path + ", which is no program",
 				next: "correct or unset " + envCodexBin,
 			}
 		}
-		return path, nil
+		return codexChoice{Decision: codexinstall.Decision{Start: path, Version: versionOf(path, remembered)}, named: true}, nil
 	}
+	places := codexPlaces()
+	s := codexinstall.Situation{Locked: versions.ClientVersionSource == sourceLocked}
+	if versions.ClientVersion != nil {
+		s.Target = *versions.ClientVersion
+	}
+	if places.Root != "" {
+		s.Private = codexinstall.Copies(places.Root, runtime.GOOS)
+	}
+	if path := codexOnPath(); path != "" {
+		s.OnPath = codexinstall.Local{Path: path, Version: versionOf(path, remembered), Origin: codexinstall.OriginOf(path, places)}
+	}
+	return codexChoice{
+		Decision: codexinstall.Decide(s), target: codexinstall.Normalize(s.Target), onPath: s.OnPath.Origin.Kind,
+	}, nil
+}
+
+// sourceLocked says of the gateway's version of Codex that it is exactly that one, up or down.
+const sourceLocked = "locked"
+
+// findCodex returns the path of the Codex to start by what the gateway last said.
+func findCodex() (string, error) {
+	var versions api.Versions
+	var remembered codexVersion
+	if h, err := findHome(); err == nil {
+		versions, remembered = h.loadBlocks().versions(), h.loadState().Codex
+	}
+	chosen, err := chooseCodex(versions, remembered)
+	if err == nil && chosen.Start == "" {
+		err = errNoCodex
+	}
+	return chosen.Start, err
+}
+
+// codexPlaces are the directories by which a Codex is recognised. A user without a home has none of them.
+func codexPlaces() codexinstall.Places {
+	var places codexinstall.Places
+	if h, err := findHome(); err == nil {
+		places.CodexHome = h.dir
+	}
+	places.Root, _ = codexinstall.Root(runtime.GOOS, os.Getenv)
+	return places
+}
+
+// codexOnPath returns the first codex on PATH that is not this very program, since cdx may have been installed under
+// Codex's name; "" if there is none.
+func codexOnPath() string {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if !filepath.IsAbs(dir) {
 			continue // what a directory happens to hold must not get the fleet's login
 		}
 		for _, name := range executables("codex") {
 			if path := filepath.Join(dir, name); isExecutable(path) && !isOurselves(path) {
-				return path, nil
+				return path
 			}
 		}
 	}
-	return "", errNoCodex
+	return ""
 }
 
 // isOurselves reports whether path leads to the running program, by whatever links.
@@ -76,6 +135,10 @@ func (a *app) lookAtCodex(ctx context.Context) codexVersion {
 		return codexVersion{}
 	}
 	found := identify(path)
+	if origin := codexinstall.OriginOf(path, codexPlaces()); origin.Kind == codexinstall.Private {
+		found.Version = origin.Version // it was asked when it was installed
+		return found
+	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "--version")
@@ -101,21 +164,15 @@ func identify(path string) codexVersion {
 }
 
 // versionOf returns the version of the Codex at path without starting it, which would cost more than all the rest of
-// cdx: from its npm package, whose launcher looks alike in every version, else as remembered from [app.lookAtCodex].
-// It is "" when neither says.
+// cdx: as its installer recorded it, else as remembered from [app.lookAtCodex]. It is "" when neither says.
 func versionOf(path string, remembered codexVersion) string {
 	if path == "" {
 		return ""
 	}
+	if origin := codexinstall.OriginOf(path, codexPlaces()); origin.Version != "" {
+		return origin.Version
+	}
 	found := identify(path)
-	var manifest struct {
-		Name    string `json:"name"`
-		Version string `json:"version"`
-	}
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(found.Path), "..", "package.json"))
-	if err == nil && json.Unmarshal(text, &manifest) == nil && manifest.Name == "@openai/codex" {
-		return manifest.Version
-	}
 	found.Version = remembered.Version
 	if found != remembered {
 		return ""

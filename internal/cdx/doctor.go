@@ -23,6 +23,7 @@ func (a *app) doctor(ctx context.Context, c call) (int, error) {
 			findings = append(findings, s.examineGateway(denied)...)
 		}
 		findings = append(findings, s.examineLogin(err), s.examineCodex(codex))
+		findings = append(findings, s.home.examineUpdates()...)
 	}
 	findings = append(findings, a.examineMachine()...)
 	if c.output == "json" {

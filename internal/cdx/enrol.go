@@ -211,7 +211,7 @@ func (a *app) takeLogin(ctx context.Context, config *Config) (int, error) {
 	}
 	switch {
 	case codex.Path == "":
-		a.tell(signNotice, "Codex was not found. Get it: npm i -g @openai/codex")
+		a.tell(signNotice, "Codex was not found. The first start installs it; now: cdx update")
 		return 0, nil
 	case codex.Version == "":
 		a.tell(signNotice, "Codex was found, but does not tell its version: "+display(codex.Path))

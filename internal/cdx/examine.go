@@ -86,6 +86,18 @@ func (s *session) examineLogin(err error) screen.Finding {
 	return fine("login", words)
 }
 
+// examineUpdates is about what the background could not bring up to date; nothing when all went well.
+func (h home) examineUpdates() []screen.Finding {
+	var findings []screen.Finding
+	u := h.loadUpdates()
+	for _, tried := range []attempt{u.Client, u.Codex} {
+		if remark := tried.remark(); remark != "" {
+			findings = append(findings, fault(screen.Attention, "update", remark, "What is here is used meanwhile.", "cdx update"))
+		}
+	}
+	return findings
+}
+
 // examineCodex is about the Codex that cdx starts, and others that could be taken for it.
 func (s *session) examineCodex(codex codexVersion) screen.Finding {
 	path, err := findCodex()

@@ -11,6 +11,7 @@ const (
 	ExitUsage       Exit = 2
 	ExitUnavailable Exit = 69
 	ExitCannotWrite Exit = 73
+	ExitNotUpdated  Exit = 74
 	ExitTryLater    Exit = 75
 	ExitQuota       Exit = 76
 	ExitDenied      Exit = 77
@@ -26,7 +27,8 @@ var exits = []struct {
 	{ExitAttention, "of cdx status and cdx doctor: something needs attention"},
 	{ExitUsage, "this command line makes no sense to cdx"},
 	{ExitUnavailable, "no login: the gateway has none or does not answer, and this machine has none"},
-	{ExitCannotWrite, "the login or the configuration cannot be written on this machine"},
+	{ExitCannotWrite, "something cannot be written or removed on this machine"},
+	{ExitNotUpdated, "cdx update: a download failed or is not what it should be; what was there still is"},
 	{ExitTryLater, "try later: too many requests, or another cdx is busy"},
 	{ExitQuota, "the fleet's limit of the quota is reached, and its policy refuses launches then"},
 	{ExitDenied, "the gateway refuses this machine: key, address, host, window, kill switch, certificate"},

@@ -25,8 +25,10 @@ type fakeGateway struct {
 	mu       sync.Mutex
 	queue    []fakeAnswer
 	requests []fakeRequest
-	surplus  []string // requests that nobody expected
-	asserted int      // requests that the test has looked at
+	surplus  []string          // requests that nobody expected
+	asserted int               // requests that the test has looked at
+	blocks   map[string]string // :: name → what every answer to POST /sync says there
+	files    fakeFiles
 }
 
 // fakeAnswer is one answer. Without a status it hangs until the caller gives up.
@@ -34,13 +36,15 @@ type fakeAnswer struct {
 	status int
 	body   []byte
 	header http.Header
-	word   *fakeWord // in place of body
-	drop   bool      // close the connection instead
-	before func()    // what happens on the host while the answer is on its way
+	word   *fakeWord         // in place of body
+	drop   bool              // close the connection instead
+	before func()            // what happens on the host while the answer is on its way
+	blocks map[string]string // with word: see fakeGateway
 }
 
 // fakeRequest is what one request said.
 type fakeRequest struct {
+	Method string
 	Path   string
 	Header http.Header
 	Body   map[string]json.RawMessage
@@ -54,6 +58,8 @@ func (r fakeRequest) name() string {
 		return command
 	}
 	switch {
+	case r.Method == http.MethodDelete:
+		return "deregister"
 	case r.Path == api.PathSync:
 		return "sync"
 	case strings.HasPrefix(r.Path, api.PathInstall):
@@ -63,7 +69,7 @@ func (r fakeRequest) name() string {
 }
 
 func newFakeGateway() *fakeGateway {
-	g := &fakeGateway{gone: make(chan struct{})}
+	g := &fakeGateway{gone: make(chan struct{}), blocks: map[string]string{}}
 	g.server = httptest.NewServer(g)
 	return g
 }
@@ -74,11 +80,15 @@ func (g *fakeGateway) close() {
 }
 
 func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		g.files.serve(w, r, g.gone)
+		return
+	}
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	request := fakeRequest{Path: r.URL.Path, Header: r.Header.Clone(), Raw: text}
+	request := fakeRequest{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Raw: text}
 	_ = json.Unmarshal(text, &request.Body) // a request that is no JSON has no members, and a test that looks will say so
 	answer := g.next(request)
 	if answer.before != nil {
@@ -102,7 +112,7 @@ func (a fakeAnswer) write(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	if a.word != nil {
-		a.body = a.word.at(r.URL.Path)
+		a.body = a.word.at(r.URL.Path, a.blocks)
 	}
 	_, _ = w.Write(a.body)
 }
@@ -116,6 +126,7 @@ func (g *fakeGateway) next(request fakeRequest) fakeAnswer {
 		return fakeAnswer{status: http.StatusTeapot}
 	}
 	answer := g.queue[0]
+	answer.blocks = maps.Clone(g.blocks)
 	g.queue = g.queue[1:]
 	return answer
 }
@@ -174,7 +185,7 @@ type fakeWord struct {
 	blocks         map[string]string // name → data, of POST /sync
 }
 
-func (w *fakeWord) at(path string) []byte {
+func (w *fakeWord) at(path string, blocks map[string]string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `"status":%q,"generation":41,"canonical_digest":`, w.status)
 	if w.digest == "" {
@@ -190,6 +201,7 @@ func (w *fakeWord) at(path string) []byte {
 	const host = `{"fqdn":"build7.example","secure":true}`
 	if path == api.PathSync {
 		all := map[string]string{api.BlockHost: host, api.BlockVersions: versions, api.BlockQuota: "null"}
+		maps.Copy(all, blocks)
 		maps.Copy(all, w.blocks)
 		data := fmt.Appendf(nil, `{"status":"ok","data":{"credential":{%s},"users":[],"usage":%s`, &b, cmp.Or(w.usage, `{"recorded":1}`))
 		for name, text := range all {

@@ -53,7 +53,7 @@ func (d described) alias() string {
 var environment = []struct{ name, meaning string }{
 	{envConfigPath, "the configuration, else cdx/host.json in the user's configuration directory"},
 	{envCodexHome, "where Codex keeps auth.json, else ~/.codex"},
-	{envCodexBin, "the Codex to start, else the first codex on PATH"},
+	{envCodexBin, "the Codex to start; nothing is installed or advised then"},
 	{"CODEX_API_KEY", "or CODEX_ACCESS_TOKEN: your own credential; while set nothing is sent up"},
 	{envSyncTimeout, "how long a start may wait for the gateway: 10s, between 1s and 5m"},
 	{"NO_COLOR", "no colours; CLICOLOR_FORCE wants them, CDX_ASCII=1 wants nothing but ASCII"},

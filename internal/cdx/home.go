@@ -100,6 +100,8 @@ type state struct {
 	Account string `json:"account,omitempty"`
 	// Codex is the version of the Codex that was last looked at.
 	Codex codexVersion `json:"codex,omitzero"`
+	// Told is what the user was last told to do about cdx and Codex; "": nothing has to be done.
+	Told string `json:"told,omitempty"`
 }
 
 // loadState reads the state; one that cannot be read is as good as none.

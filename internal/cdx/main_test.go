@@ -3,6 +3,7 @@
 package cdx
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -76,7 +77,9 @@ func TestMain(m *testing.M) {
 			}
 			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
 			stopped, err := time.Parse(time.RFC3339, os.Getenv("TEST_CLOCK"))
-			os.Exit(Run(context.Background(), Invocation{Version: "1.4.0", Args: os.Args[1:], Now: func() time.Time {
+			accountsFile, homesOfMac = os.Getenv("TEST_ACCOUNTS"), os.Getenv("TEST_ACCOUNTS") // no other users than a test's
+			version := cmp.Or(os.Getenv("TEST_VERSION"), "1.4.0")
+			os.Exit(Run(context.Background(), Invocation{Version: version, Args: os.Args[1:], Now: func() time.Time {
 				if err == nil {
 					return stopped.UTC()
 				}

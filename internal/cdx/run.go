@@ -24,18 +24,23 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	bin, err := findCodex()
+	kept := a.home.loadBlocks()
+	chosen, err := chooseCodex(kept.versions(), a.home.loadState().Codex)
 	if err != nil {
 		return 0, err
 	}
-	s := a.newSession(config, bin)
+	s := a.newSession(config, chosen.Start)
+	s.blocks = kept
 	defer s.leave(ctx)
 	args := s.keepToFile(s.expandProfile(c))
 	if err := s.respectLogout(args); err != nil {
-		if errors.Is(err, errStayLoggedOut) {
-			return a.wait(a.codex(bin, args), (*exec.Cmd).Start)
+		if !errors.Is(err, errStayLoggedOut) {
+			return 0, err
 		}
-		return 0, err
+		if _, err := s.readyCodex(ctx); err != nil {
+			return 0, err
+		}
+		return a.wait(a.codex(s.codex, args), (*exec.Cmd).Start)
 	}
 	if err = s.beginWhenOpen(ctx); err == nil {
 		err = s.mayStart(args)
@@ -44,12 +49,18 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 		a.warn(s.notices)
 		return 0, err
 	}
+	if chosen, err = s.readyCodex(ctx); err != nil {
+		return 0, err
+	}
 	args = s.preferHostModel(args)
 	s.showCard(s.machine())
+	if s.asked() {
+		s.startUpdates(chosen)
+	}
 	run := outcome{before: s.login}
 	s.result = resultKept
 	keeper, began := s.keepUp(ctx), a.Now()
-	run.status, err = a.wait(a.codex(bin, args), s.start)
+	run.status, err = a.wait(a.codex(s.codex, args), s.start)
 	keeper.end()
 	if err != nil {
 		return 0, err
@@ -64,6 +75,7 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	run.usage, run.sending = s.countUsage(ctx, began)
 	a.warn(slices.DeleteFunc(s.notices, func(n notice) bool { return n.label != "usage" })) // the rest was said
 	s.showFooter(run)
+	s.tellUpdates(ctx, chosen)
 	return run.status, nil
 }
 
@@ -182,7 +194,7 @@ func (a *app) wait(cmd *exec.Cmd, start func(*exec.Cmd) error) (int, error) {
 	if err := start(cmd); err != nil {
 		return 0, &refusal{
 			exit: ExitNoCodex, label: "codex", what: "Codex cannot be started: " + err.Error(),
-			next: "npm i -g @openai/codex   or name another one: " + envCodexBin,
+			next: "install another one: npm i -g @openai/codex\nor name one: " + envCodexBin,
 		}
 	}
 	ended := make(chan error, 1)

@@ -27,7 +27,7 @@ import (
 //
 // Each script has a home of its own with a configuration, a fake codex on PATH and a fake gateway. Commands beyond
 // testscript's: exits, gateway, requests, sent, login, starts, started-with,
-// insecure, mode and inode.
+// insecure, mode and inode; those of programs_test.go are about new builds of cdx and Codex.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -47,6 +47,16 @@ func TestScripts(t *testing.T) {
 
 			"started-with": cmdStartedWith,
 			"insecure":     cmdInsecure,
+
+			"block":     cmdBlock,
+			"build":     cmdBuild,
+			"release":   cmdRelease,
+			"serving":   cmdServing,
+			"downloads": cmdDownloads,
+			"settled":   cmdSettled,
+			"held":      cmdHeld,
+			"vouch":     cmdVouch,
+			"crowd":     cmdCrowd,
 		},
 	})
 }
@@ -87,6 +97,7 @@ func setUpScript(env *testscript.Env) error {
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "url"), []byte(g.server.URL+api.PathInstall+plantedToken+"\n"), 0o600); err != nil {
 		return err
 	}
+	g.files.script = env.WorkDir
 	return writePlantedConfig(filepath.Join(home, ".config", "cdx", "host.json"), g.server.URL)
 }
 
@@ -132,6 +143,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 //	gateway file FILE                                            the data of an answer to POST /sync
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
 //	gateway enrolled [BASEURL]                                   the answer to an enrolment
+//	gateway times N STATUS …                                     so many answers about the login
 //	gateway signed [badly]                                       the same, signed; badly: with a key that is not the one told
 //
 // replace=FILE: while the answer is on its way, Codex replaces auth.json by FILE. touch=FILE:
@@ -175,6 +187,12 @@ func cmdGateway(ts *testscript.TestScript, _ bool, args []string) {
 		}})
 		ts.Check(err)
 		g.expect(fakeAnswer{status: http.StatusOK, body: body})
+	case "times":
+		count, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		for range count {
+			g.expect(authAnswerOf(ts, args[2:]))
+		}
 	case "signed":
 		answer := signedEnrolment(g.server.URL, "")
 		if len(args) > 1 {

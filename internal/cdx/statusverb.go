@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -193,17 +192,12 @@ func (s *session) installer(codex codexVersion) string {
 	if codex.Path == "" {
 		return ""
 	}
-	root, _ := codexinstall.Root(runtime.GOOS, os.Getenv) // none: then it is not from there
-	switch kind := codexinstall.OriginOf(codex.Path, codexinstall.Places{Root: root, CodexHome: s.home.dir}).Kind; kind {
+	switch kind := codexinstall.OriginOf(codex.Path, codexPlaces()).Kind; kind {
 	case codexinstall.Private:
 		return "cdx"
-	case codexinstall.NPM:
-		return "npm"
-	case codexinstall.Brew:
-		return "Homebrew"
-	case codexinstall.Standalone:
-		return "OpenAI's installer"
-	default:
+	case codexinstall.Other:
 		return ""
+	default:
+		return installerName(kind)
 	}
 }

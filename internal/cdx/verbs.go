@@ -24,6 +24,16 @@ var verbs = []described{
 	{name: "logout", meaning: "remove the login from this machine only; the fleet keeps it"},
 	{name: "login", meaning: "a new login for the whole fleet; the gateway or an admin takes it"},
 	{
+		name: "update", meaning: "bring cdx and Codex to what the fleet wants, now", also: []string{"--update", "-U"},
+		long: "Works where auto_update is off too, and never without the gateway's signature.",
+	},
+	{
+		name: "uninstall", args: "[--yes] [--purge] [--all-users]", also: []string{"--uninstall"},
+		meaning: "remove what cdx made here and leave the fleet; asks first",
+		long: "--yes does not ask; --purge takes Codex's sessions and history as well; --all-users is for root and takes what cdx made in " +
+			"the homes of other users as well.",
+	},
+	{
 		name: "completion", args: "bash|zsh|fish|powershell", meaning: "print what completes the words of cdx in that shell",
 		long: "In bash, for example: source <(cdx completion bash). With Codex's own completion loaded too, Codex's words are completed behind cdx.",
 	},

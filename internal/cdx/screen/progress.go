@@ -35,13 +35,23 @@ func NewProgress(out io.Writer, t Terminal, name string, total int64, now func()
 
 // Write counts. It never fails: a transfer does not end because it cannot be watched.
 func (p *Progress) Write(data []byte) (int, error) {
-	p.done += int64(len(data))
+	p.reach(p.done + int64(len(data)))
+	return len(data), nil
+}
+
+// Reach is Write for transfers that count themselves: so many bytes have come, of total; 0 if nobody knows.
+func (p *Progress) Reach(done, total int64) {
+	p.total = total
+	p.reach(done)
+}
+
+func (p *Progress) reach(done int64) {
+	p.done = done
 	now := p.now()
 	if p.t.Redraws && now.Sub(p.started) >= progressAfter && now.Sub(p.drawn) >= redrawEvery {
 		p.drawn = now
 		p.draw(now)
 	}
-	return len(data), nil
 }
 
 // Measure says what came in what time: 45.9 MB in 6 s.

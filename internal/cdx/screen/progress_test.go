@@ -54,6 +54,24 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+func TestProgressOfWhoCountsThemselves(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c := &clock{now}
+	p := NewProgress(&out, screenOf(80), "Codex 0.169.0", 0, c.now)
+	c.at = c.at.Add(3720 * time.Millisecond)
+	p.Reach(31_240_000, 45_900_000)
+	const want = "\r  Codex 0.169.0  ████████████████░░░░░░░░  68%  31.2 of 45.9 MB  8.4 MB/s  2 s"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+	c.at = now.Add(6 * time.Second)
+	p.Reach(45_900_000, 45_900_000)
+	if got := p.Measure(); got != "45.9 MB in 6 s" {
+		t.Errorf("measured %s", got)
+	}
+}
+
 func TestProgressIsReplacedByItsResult(t *testing.T) {
 	t.Parallel()
 	const words = "Codex 0.169.0 installed for you, 45.9 MB in 6 s, digest and version checked"
