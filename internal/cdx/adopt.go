@@ -141,7 +141,7 @@ func (s *session) foreign() error {
 	}
 }
 
-// upload sends s.login up. It is not repeated when the answer is lost: the next run asks first.
+// upload sends s.login up. It is not repeated when the answer is lost: that is for a later exchange.
 func (s *session) upload(ctx context.Context) error {
 	switch {
 	case !s.login.exists():
@@ -154,13 +154,13 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway prefers an older login than the one on disk, which stays. Tell an admin")
 	}
 	sent := s.login
-	s.stored = sent.digest()
 	s.journalled(sent)
 	files.Reach("journalled")
 	answer, err := s.client.store(ctx, api.AuthRequest{
 		Auth: sent.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
 	})
 	if f := asFailure(err); f != nil && f.classify() == standsRejected {
+		s.stored = sent.digest()
 		if f.is("account_mismatch", "") {
 			s.settled(sent) // it is nothing to the fleet
 			return s.foreign()
@@ -170,8 +170,9 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway does not want the login of this machine: %s", field(f.Error()))
 	}
 	if err != nil {
-		return err
+		return err // it may not have arrived: the next exchange offers it again
 	}
+	s.stored = sent.digest()
 	if answer.Status == api.StatusUploadRequired || answer.Status == api.StatusMissing {
 		return &failure{err: errors.New("it answers a store with " + answer.Status)}
 	}

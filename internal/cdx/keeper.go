@@ -39,10 +39,11 @@ func (s *session) keepUp(ctx context.Context) *keeper {
 }
 
 // end stops, as soon as what is on its way up has arrived. It returns the last login that was dealt with, and what the
-// user must read about it.
-func (k *keeper) end() (before login, notices []notice) {
+// user must read about it. What it sent up the session of the run does not send again.
+func (k *keeper) end(s *session) (before login, notices []notice) {
 	k.cancel()
 	<-k.done
+	s.hint, s.stored = k.s.hint, k.s.stored
 	return k.before, k.notices
 }
 

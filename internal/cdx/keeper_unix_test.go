@@ -134,3 +134,48 @@ func TestSessionsOutliveTheirKilledCdx(t *testing.T) {
 		return !exists(r.auth)
 	})
 }
+
+// A login that did not arrive is offered again while Codex runs, and goes up as soon as the gateway can take it.
+func TestARenewalThatDidNotArriveIsSentAgainWhileCodexRuns(t *testing.T) {
+	t.Parallel()
+	first := loginSpec{LastRefresh: "2026-11-23T00:00:00Z", Generation: "1"}.encode()
+	renewed := loginSpec{LastRefresh: "2026-11-24T00:00:00Z", Generation: "2"}.encode()
+	var canonical atomic.Pointer[string]
+	canonical.Store(new(parseLogin(first).digest()))
+	var stores atomic.Int32
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == api.PathSync {
+			var request api.SyncRequest
+			_ = json.NewDecoder(req.Body).Decode(&request)
+			status := api.StatusUploadRequired
+			if request.Credential != nil && request.Credential.Digest == *canonical.Load() {
+				status = api.StatusValid
+			}
+			about(status, *canonical.Load(), nil).write(w, req)
+			return
+		}
+		if stores.Add(1) == 1 {
+			refused(http.StatusInternalServerError, "internal", "Unexpected error").write(w, req)
+			return
+		}
+		canonical.Store(new(parseLogin(renewed).digest()))
+		about(api.StatusUpdated, *canonical.Load(), renewed).write(w, req)
+	}))
+	r.put(r.auth, first)
+	next, end := filepath.Join(r.dir, "next.json"), filepath.Join(r.dir, "end")
+	r.put(next, renewed)
+	cmd := r.command("cdx", nil, "TEST_PULL_EVERY=200ms", "FAKE_NEW_AUTH="+next, "FAKE_AWAIT="+end)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the renewed login to arrive", func() bool { return *canonical.Load() == parseLogin(renewed).digest() })
+	r.put(end, nil)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("got stderr %q", &stderr)
+	}
+}

@@ -44,7 +44,7 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	}
 	keeper, began := s.keepUp(ctx), time.Now()
 	status, err := a.wait(a.codex(bin, args), s.start)
-	before, notices := keeper.end()
+	before, notices := keeper.end(s)
 	a.warn(notices)
 	if err != nil {
 		return 0, err
