@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
@@ -92,6 +93,8 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	if c.verb == verbLoginArgs {
+		ctx, stop := signal.NotifyContext(ctx, heeded()...)
+		defer stop()
 		s.sendUp(ctx, s.login)
 	}
 	return status, nil

@@ -26,21 +26,26 @@ type keeper struct {
 	before  login    // the last one that was dealt with
 	notices []notice // about what was sent up
 	cancel  context.CancelFunc
+	sending context.Context // of what is on its way up, which goes on when Codex has ended
+	abandon context.CancelFunc
 	done    chan struct{}
 }
 
 // keepUp starts to look after the login that s has just dealt with.
 func (s *session) keepUp(ctx context.Context) *keeper {
 	own := *s
+	sending, abandon := context.WithCancel(ctx)
 	ctx, cancel := context.WithCancel(ctx)
-	k := &keeper{s: &own, before: s.login, cancel: cancel, done: make(chan struct{})}
+	k := &keeper{s: &own, before: s.login, cancel: cancel, sending: sending, abandon: abandon, done: make(chan struct{})}
 	go k.run(ctx, watch.Watch(ctx, s.home.authPath())) // watched before Codex starts, so that nothing is missed
 	return k
 }
 
-// end stops, as soon as what is on its way up has arrived. It returns the last login that was dealt with, and what the
-// user must read about it. What it sent up the session of the run does not send again.
-func (k *keeper) end(s *session) (before login, notices []notice) {
+// end stops, as soon as what is on its way up has arrived, or ctx ends. It returns the last login that was dealt with, and
+// what the user must read about it. What it sent up the session of the run does not send again.
+func (k *keeper) end(ctx context.Context, s *session) (before login, notices []notice) {
+	defer k.abandon()
+	defer context.AfterFunc(ctx, k.abandon)()
 	k.cancel()
 	<-k.done
 	s.hint, s.stored = k.s.hint, k.s.stored
@@ -67,7 +72,7 @@ func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
 		if ctx.Err() != nil {
 			return // Codex has ended: the run sends up what is left, and says so
 		}
-		if retry = nil; k.push(ctx) {
+		if retry = nil; k.push() {
 			pause = firstRetry
 			continue
 		}
@@ -77,14 +82,14 @@ func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
 }
 
 // push sends up what Codex renewed. It is false when that has to be tried again.
-func (k *keeper) push(ctx context.Context) bool {
+func (k *keeper) push() bool {
 	now, err := readLogin(k.s.home.authPath())
 	if err != nil || !now.exists() || now.same(k.before) {
 		return true
 	}
 	k.s.notices, k.s.offline = nil, nil
 	// Once begun it is finished: whether a login arrived must not hang on when Codex ends.
-	err = k.s.push(context.WithoutCancel(ctx), k.before)
+	err = k.s.push(k.sending, k.before)
 	if _, refused := errors.AsType[*refusal](err); refused {
 		return true // time does not heal this; the end of the run tries once more, and tells
 	}

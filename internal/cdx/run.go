@@ -28,6 +28,8 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// No signal ends this run where it stands: it gives up what can be given up, and leaves.
+	signal.Notify(make(chan os.Signal, 1), heeded()...)
 	s := a.newSession(config, bin)
 	defer s.leave(ctx)
 	args := s.keepToFile(s.expandProfile(c))
@@ -44,7 +46,10 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	}
 	keeper, began := s.keepUp(ctx), time.Now()
 	status, err := a.wait(a.codex(bin, args), s.start)
-	before, notices := keeper.end(s)
+	// Who presses Ctrl-C now wants to go: what is left is given up in good order.
+	ctx, stop := signal.NotifyContext(ctx, heeded()...)
+	defer stop()
+	before, notices := keeper.end(ctx, s)
 	a.warn(notices)
 	if err != nil {
 		return 0, err
@@ -79,26 +84,38 @@ func (s *session) begin(ctx context.Context) error {
 // windowPoll is how often a run looks whether the window of its machine is open.
 const windowPoll = 5 * time.Second
 
-// beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up.
+// beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up,
+// and what was begun is left in good order.
 func (s *session) beginWhenOpen(ctx context.Context) error {
-	err := s.begin(ctx)
-	if !windowClosed(err) || !s.app.watched() {
-		return err
-	}
-	s.app.say(signNotice, "window", "the window of this machine is closed. Waiting until an admin opens it: cdxgate host open "+
-		s.client.config.FQDN+" (Ctrl-C gives up)")
 	ctx, stop := signal.NotifyContext(ctx, heeded()...)
 	defer stop()
-	for windowClosed(err) {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(windowPoll):
-			err = s.begin(ctx)
+	err := s.begin(ctx)
+	if windowClosed(err) && s.app.watched() {
+		s.app.say(signNotice, "window", "the window of this machine is closed. Waiting until an admin opens it: cdxgate host open "+
+			s.client.config.FQDN+" (Ctrl-C gives up)")
+		for windowClosed(err) {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(windowPoll):
+				err = s.begin(ctx)
+			}
 		}
+	}
+	if ctx.Err() != nil && !windowClosed(err) {
+		s.notices = nil // that the gateway was not waited for is no news
+		return errInterrupted
 	}
 	return err
 }
+
+// errInterrupted means that a signal came before Codex was started: the user does not want it any more.
+var errInterrupted = &refusal{
+	exit: exitInterrupted, label: "stopped", what: "interrupted", next: notStarted(exitInterrupted),
+}
+
+// exitInterrupted is what a shell makes of a Ctrl-C.
+const exitInterrupted Exit = 128 + 2
 
 func windowClosed(err error) bool {
 	refused, ok := errors.AsType[*refusal](err)
@@ -121,9 +138,6 @@ func (s *session) start(cmd *exec.Cmd) error {
 
 // sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's.
 func (s *session) sendUp(ctx context.Context, before login) {
-	// Who presses Ctrl-C now wants to go: the exchange is given up in good order.
-	ctx, stop := signal.NotifyContext(ctx, heeded()...)
-	defer stop()
 	s.notices, s.offline = nil, nil
 	err := s.push(ctx, before)
 	if err == nil && s.asked() {
