@@ -46,6 +46,7 @@ type session struct {
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
 func (a *app) newSession(config *Config, codex string) *session {
+	surviveReaders() // what is begun here is finished, whoever listens
 	return &session{app: a, client: a.newClient(config), home: a.home, codex: codex}
 }
 
