@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/journal"
@@ -17,6 +18,12 @@ func (s *session) journal() journal.Journal {
 // journalled keeps l until the gateway has it. That it cannot be kept is no reason not to send it: it is on disk too.
 func (s *session) journalled(l login) {
 	s.noticeJournal(s.journal().Put(l.raw, s.hint))
+}
+
+// isJournalled reports whether l is kept until the gateway has it.
+func (s *session) isJournalled(l login) bool {
+	entries, err := s.journal().Read()
+	return err == nil && slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Digest == l.digest() })
 }
 
 // settled forgets l, which the gateway has, or has something later than.
