@@ -145,11 +145,9 @@ func (s *session) locked(ctx context.Context, exchange func(context.Context) err
 	if err := s.home.restoreAside(); err != nil {
 		return cannotWrite(err)
 	}
-	if err := exchange(ctx); err != nil {
-		return err
-	}
+	err = exchange(ctx)
 	_ = s.home.saveState(s.state) // without it the next run asks the gateway again, that is all
-	return nil
+	return err
 }
 
 // maxRounds bounds how often a synchronisation starts over because Codex changed the login meanwhile.
