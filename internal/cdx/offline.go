@@ -67,7 +67,7 @@ func (s *session) mayGoOn() error {
 		checked, _ = time.Parse(time.RFC3339, s.login.lastRefresh())
 	}
 	limit := offlineAge
-	if s.client.config.Secure {
+	if s.client.config.Secure && s.isSecure() { // neither the older word nor a file without a signature alone
 		limit = offlineAgeSecure
 	}
 	switch age := now.Sub(checked); {
