@@ -5,6 +5,7 @@ package cdx
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -261,4 +262,35 @@ func interruptUntilItEnds(t *testing.T, cmd *exec.Cmd) {
 			return false
 		}
 	})
+}
+
+// A gateway, or what passes for one on the way to it, that says more than it was asked: net/http logs that.
+func TestNothingIsPrintedOnCodexsTerminal(t *testing.T) {
+	t.Parallel()
+	login := loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode()
+	body := about(api.StatusValid, parseLogin(login).digest(), nil).word.at(api.PathSync)
+	var asked atomic.Int32
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		_, _ = fmt.Fprintf(buffered, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sand more\x1b[2J", len(body), body)
+		_ = buffered.Flush()
+		asked.Add(1)
+	}))
+	r.put(r.auth, login)
+	end := filepath.Join(r.dir, "end")
+	cmd := r.command("cdx", nil, "TEST_PULL_EVERY=20ms", "FAKE_AWAIT="+end)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "some questions", func() bool { return asked.Load() > 5 })
+	r.put(end, nil)
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("got %v, stderr %q", err, &stderr)
+	}
 }

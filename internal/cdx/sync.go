@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"time"
 
@@ -46,7 +48,8 @@ type session struct {
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
 func (a *app) newSession(config *Config, codex string) *session {
-	surviveReaders() // what is begun here is finished, whoever listens
+	log.SetOutput(io.Discard) // net/http would write on Codex's terminal what a gateway says without being asked
+	surviveReaders()          // what is begun here is finished, whoever listens
 	return &session{app: a, client: a.newClient(config), home: a.home, codex: codex}
 }
 
