@@ -128,6 +128,15 @@ func (a *app) watched() bool {
 	return ok && term.IsTerminal(int(stderr.Fd())) && term.IsTerminal(int(a.Stdin.Fd()))
 }
 
+// onTerminal reports whether a Ctrl-C comes from a terminal, which tells Codex too. One standard stream that is left to it
+// suffices: the others may be pipes.
+func (a *app) onTerminal() bool {
+	stderr, _ := a.Stderr.(*os.File)
+	return slices.ContainsFunc([]*os.File{a.Stdin, a.Stdout, stderr}, func(file *os.File) bool {
+		return file != nil && term.IsTerminal(int(file.Fd()))
+	})
+}
+
 // start starts Codex as what this run's session is about.
 func (s *session) start(cmd *exec.Cmd) error {
 	if s.lease == nil {
@@ -193,7 +202,7 @@ func (a *app) wait(cmd *exec.Cmd, start func(*exec.Cmd) error) (int, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 
-	onTerminal := term.IsTerminal(int(a.Stdin.Fd()))
+	onTerminal := a.onTerminal()
 	var firstAsked time.Time
 	for {
 		select {
