@@ -104,6 +104,17 @@ func takes(answer *credentialAnswer, l login) bool {
 	}
 }
 
+// tellWaiting tells of logins that outlast the one on disk, s.login, which is to be removed.
+func (s *session) tellWaiting() {
+	entries, err := s.journal().Read()
+	if err != nil {
+		s.app.say(signNotice, "login", err.Error())
+	}
+	if slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Digest != s.login.digest() }) {
+		s.app.say(signNotice, "login", "what the gateway did not take stays on this machine: "+display(s.journal().Path))
+	}
+}
+
 // waiting reports whether a login of this machine has not reached the gateway.
 func (s *session) waiting() bool {
 	entries, err := s.journal().Read()

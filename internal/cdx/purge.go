@@ -69,6 +69,7 @@ func (s *session) purge() error {
 	if s.login, err = readLogin(s.home.authPath()); err != nil {
 		return err
 	}
+	s.tellWaiting()
 	switch {
 	case s.login.raw == nil, s.login.isOwnAPIKey():
 		return nil
