@@ -26,8 +26,7 @@ type keeper struct {
 	before  login    // the last one that was dealt with
 	notices []notice // about what was sent up
 	cancel  context.CancelFunc
-	sending context.Context // of what is on its way up, which goes on when Codex has ended
-	abandon context.CancelFunc
+	abandon context.CancelFunc // of what is on its way up, which goes on when Codex has ended
 	done    chan struct{}
 }
 
@@ -36,8 +35,8 @@ func (s *session) keepUp(ctx context.Context) *keeper {
 	own := *s
 	sending, abandon := context.WithCancel(ctx)
 	ctx, cancel := context.WithCancel(ctx)
-	k := &keeper{s: &own, before: s.login, cancel: cancel, sending: sending, abandon: abandon, done: make(chan struct{})}
-	go k.run(ctx, watch.Watch(ctx, s.home.authPath())) // watched before Codex starts, so that nothing is missed
+	k := &keeper{s: &own, before: s.login, cancel: cancel, abandon: abandon, done: make(chan struct{})}
+	go k.run(ctx, sending, watch.Watch(ctx, s.home.authPath())) // watched before Codex starts, so that nothing is missed
 	return k
 }
 
@@ -52,7 +51,7 @@ func (k *keeper) end(ctx context.Context, s *session) (before login, notices []n
 	return k.before, k.notices
 }
 
-func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
+func (k *keeper) run(ctx, sending context.Context, changes <-chan struct{}) {
 	defer close(k.done)
 	pull := time.NewTimer(aroundPullEvery())
 	defer pull.Stop()
@@ -72,7 +71,7 @@ func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
 		if ctx.Err() != nil {
 			return // Codex has ended: the run sends up what is left, and says so
 		}
-		if retry = nil; k.push() {
+		if retry = nil; k.push(sending) {
 			pause = firstRetry
 			continue
 		}
@@ -82,14 +81,14 @@ func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
 }
 
 // push sends up what Codex renewed. It is false when that has to be tried again.
-func (k *keeper) push() bool {
+func (k *keeper) push(ctx context.Context) bool {
 	now, err := readLogin(k.s.home.authPath())
 	if err != nil || !now.exists() || now.same(k.before) {
 		return true
 	}
 	k.s.notices, k.s.offline = nil, nil
 	// Once begun it is finished: whether a login arrived must not hang on when Codex ends.
-	err = k.s.push(k.sending, k.before)
+	err = k.s.push(ctx, k.before)
 	if _, refused := errors.AsType[*refusal](err); refused {
 		return true // time does not heal this; the end of the run tries once more, and tells
 	}

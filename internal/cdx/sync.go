@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"os"
 	"time"
 
@@ -48,8 +47,9 @@ type session struct {
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
 func (a *app) newSession(config *Config, codex string) *session {
-	log.SetOutput(io.Discard) // net/http would write on Codex's terminal what a gateway says without being asked
-	surviveReaders()          // what is begun here is finished, whoever listens
+	// net/http would log on Codex's terminal what a gateway says without being asked.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	surviveReaders() // what is begun here is finished, whoever listens
 	return &session{app: a, client: a.newClient(config), home: a.home, codex: codex}
 }
 
