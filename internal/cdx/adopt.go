@@ -72,7 +72,7 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 		return nil
 	}
 	served := parseLogin(answer.Auth)
-	if !served.exists() {
+	if !served.exists() || s.login.usable() && !served.usable() { // a login must not give way to what is none
 		return &failure{err: errors.New("its answer holds no login")}
 	}
 	switch {
