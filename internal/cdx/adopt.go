@@ -181,8 +181,9 @@ func (s *session) upload(ctx context.Context) error {
 	return s.act(ctx, answer)
 }
 
-// remember records that the gateway has l, as which generation.
+// remember records that the gateway has l, as which generation: it need not wait for it any more.
 func (s *session) remember(l login, generation int64) {
+	s.settled(l)
 	s.state.KnownDigest, s.state.Account, s.state.Generation = l.digest(), l.account(), generation
 	s.state.LoggedOut = false
 }
