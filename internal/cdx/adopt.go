@@ -72,7 +72,7 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 		return nil
 	}
 	served := parseLogin(answer.Auth)
-	if !served.exists() {
+	if !served.exists() || s.login.usable() && !served.usable() { // a login must not give way to what is none
 		return &failure{err: errors.New("its answer holds no login")}
 	}
 	switch {
@@ -141,7 +141,7 @@ func (s *session) foreign() error {
 	}
 }
 
-// upload sends s.login up. It is not repeated when the answer is lost: the next run asks first.
+// upload sends s.login up. It is not repeated when the answer is lost: that is for a later exchange.
 func (s *session) upload(ctx context.Context) error {
 	switch {
 	case !s.login.exists():
@@ -154,13 +154,13 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway prefers an older login than the one on disk, which stays. Tell an admin")
 	}
 	sent := s.login
-	s.stored = sent.digest()
 	s.journalled(sent)
 	files.Reach("journalled")
 	answer, err := s.client.store(ctx, api.AuthRequest{
 		Auth: sent.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
 	})
 	if f := asFailure(err); f != nil && f.classify() == standsRejected {
+		s.stored = sent.digest()
 		if f.is("account_mismatch", "") {
 			s.settled(sent) // it is nothing to the fleet
 			return s.foreign()
@@ -170,8 +170,9 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway does not want the login of this machine: %s", field(f.Error()))
 	}
 	if err != nil {
-		return err
+		return err // it may not have arrived: the next exchange offers it again
 	}
+	s.stored = sent.digest()
 	if answer.Status == api.StatusUploadRequired || answer.Status == api.StatusMissing {
 		return &failure{err: errors.New("it answers a store with " + answer.Status)}
 	}
@@ -180,8 +181,9 @@ func (s *session) upload(ctx context.Context) error {
 	return s.act(ctx, answer)
 }
 
-// remember records that the gateway has l, as which generation.
+// remember records that the gateway has l, as which generation: it need not wait for it any more.
 func (s *session) remember(l login, generation int64) {
+	s.settled(l)
 	s.state.KnownDigest, s.state.Account, s.state.Generation = l.digest(), l.account(), generation
 	s.state.LoggedOut = false
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
@@ -70,10 +71,14 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	s := a.newSession(config, bin)
+	defer s.leave(ctx)
 	status := 0
 	err = s.locked(ctx, func(context.Context) error {
 		if s.login, err = readLogin(s.home.authPath()); err != nil {
 			return cannotWrite(err)
+		}
+		if !s.removable(s.state) {
+			s.journalled(s.login) // what is set aside may be forgotten there, and the next login takes its place
 		}
 		if err := s.home.setAside(); err != nil {
 			return cannotWrite(fmt.Errorf("setting the login aside: %w", err))
@@ -92,6 +97,8 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	if c.verb == verbLoginArgs {
+		ctx, stop := signal.NotifyContext(ctx, heeded()...)
+		defer stop()
 		if lost := s.sendUp(ctx, s.login); lost != nil {
 			a.explain(lost.refusal())
 		}
@@ -100,7 +107,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 }
 
 // finishLogin brings the login back if Codex made no new one. After a new one the old is removed only if the gateway
-// has it.
+// has it, or the journal.
 func (s *session) finishLogin() error {
 	now, err := readLogin(s.home.authPath())
 	if err != nil {
@@ -108,7 +115,7 @@ func (s *session) finishLogin() error {
 	}
 	if now.raw != nil {
 		s.state.LoggedOut = false
-		if s.removable(s.state) {
+		if s.removable(s.state) || s.isJournalled(s.login) {
 			return s.home.forgetAside()
 		}
 		return nil

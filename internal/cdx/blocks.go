@@ -41,7 +41,9 @@ func (h home) saveBlocks(b blocks) {
 func (b blocks) etags() map[string]string {
 	etags := map[string]string{}
 	for name, block := range b {
-		etags[name] = block.ETag
+		if block.Data != nil { // else the gateway would never send it again
+			etags[name] = block.ETag
+		}
 	}
 	return etags
 }

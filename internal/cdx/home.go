@@ -56,17 +56,11 @@ func (h home) lock(ctx context.Context) (unlock func(), err error) {
 	if err := files.MakeDir(filepath.Dir(h.lockPath())); err != nil {
 		return nil, cannotWrite(err)
 	}
-	file, err := os.OpenFile(h.lockPath(), os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := files.Keep(h.lockPath())
 	if err != nil {
 		return nil, cannotWrite(err)
 	}
 	unlock = func() { _ = file.Close() } // closing drops the lock
-	if above, err := os.Stat(h.dir); err == nil {
-		if err := files.ShareOwner(h.lockPath(), above); err != nil {
-			unlock()
-			return nil, cannotWrite(err)
-		}
-	}
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
@@ -104,10 +98,13 @@ type state struct {
 	Told string `json:"told,omitempty"`
 }
 
+// maxStateBytes is more than a state takes.
+const maxStateBytes = 64 << 10
+
 // loadState reads the state; one that cannot be read is as good as none.
 func (h home) loadState() state {
 	var s state
-	if text, err := os.ReadFile(h.statePath()); err == nil {
+	if text, err := files.ReadBounded(h.statePath(), maxStateBytes); err == nil {
 		if json.Unmarshal(text, &s) != nil {
 			return state{}
 		}

@@ -27,25 +27,31 @@ type keeper struct {
 	sent    bool     // it went up, and the fleet has it
 	notices []notice // about what was sent up
 	cancel  context.CancelFunc
+	abandon context.CancelFunc // of what is on its way up, which goes on when Codex has ended
 	done    chan struct{}
 }
 
 // keepUp starts to look after the login that s has just dealt with.
 func (s *session) keepUp(ctx context.Context) *keeper {
 	own := *s
+	sending, abandon := context.WithCancel(ctx)
 	ctx, cancel := context.WithCancel(ctx)
-	k := &keeper{s: &own, before: s.login, cancel: cancel, done: make(chan struct{})}
-	go k.run(ctx, watch.Watch(ctx, s.home.authPath())) // watched before Codex starts, so that nothing is missed
+	k := &keeper{s: &own, before: s.login, cancel: cancel, abandon: abandon, done: make(chan struct{})}
+	go k.run(ctx, sending, watch.Watch(ctx, s.home.authPath())) // watched before Codex starts, so that nothing is missed
 	return k
 }
 
-// end stops, as soon as what is on its way up has arrived. The members are for the caller from then on.
-func (k *keeper) end() {
+// end stops, as soon as what is on its way up has arrived, or ctx ends. The members are for the caller from then on; what
+// the keeper sent up, s does not send again.
+func (k *keeper) end(ctx context.Context, s *session) {
+	defer k.abandon()
+	defer context.AfterFunc(ctx, k.abandon)()
 	k.cancel()
 	<-k.done
+	s.hint, s.stored = k.s.hint, k.s.stored
 }
 
-func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
+func (k *keeper) run(ctx, sending context.Context, changes <-chan struct{}) {
 	defer close(k.done)
 	pull := time.NewTimer(aroundPullEvery())
 	defer pull.Stop()
@@ -65,7 +71,7 @@ func (k *keeper) run(ctx context.Context, changes <-chan struct{}) {
 		if ctx.Err() != nil {
 			return // Codex has ended: the run sends up what is left, and says so
 		}
-		if retry = nil; k.push(ctx) {
+		if retry = nil; k.push(sending) {
 			pause = firstRetry
 			continue
 		}
@@ -82,7 +88,7 @@ func (k *keeper) push(ctx context.Context) bool {
 	}
 	k.s.notices, k.s.offline = nil, nil
 	// Once begun it is finished: whether a login arrived must not hang on when Codex ends.
-	err = k.s.push(context.WithoutCancel(ctx), k.before)
+	err = k.s.push(ctx, k.before)
 	if _, refused := errors.AsType[*refusal](err); refused {
 		return true // time does not heal this; the end of the run tries once more, and tells
 	}

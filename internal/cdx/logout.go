@@ -35,6 +35,7 @@ func (a *app) logout(ctx context.Context) (int, error) {
 			return err
 		}
 		removed = s.login.raw != nil
+		s.tellWaiting()
 		if err := s.home.removeLogin(); err != nil {
 			return cannotWrite(fmt.Errorf("removing the login: %w", err))
 		}

@@ -2,7 +2,6 @@ package cdx
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,12 +26,13 @@ func (h home) contactPath() string { return filepath.Join(h.dir, ".cdx", "contac
 // rememberContact records that the gateway answered. It is not flushed, which would cost every start more than all the
 // rest: after a power cut the time before counts. The same goes for a disk that is full.
 func (h home) rememberContact(now time.Time) {
-	path := h.contactPath()
-	if os.WriteFile(path, []byte(now.UTC().Format(time.RFC3339Nano)+"\n"), 0o600) != nil {
+	file, err := files.Keep(h.contactPath())
+	if err != nil {
 		return
 	}
-	if above, err := os.Stat(h.dir); err == nil {
-		_ = files.ShareOwner(path, above)
+	defer func() { _ = file.Close() }() // not flushed either
+	if file.Truncate(0) == nil {
+		_, _ = file.WriteString(now.UTC().Format(time.RFC3339Nano) + "\n")
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *session) mayGoOn() error {
 		checked, _ = time.Parse(time.RFC3339, s.login.lastRefresh())
 	}
 	limit := offlineAge
-	if s.client.config.Secure {
+	if s.client.config.Secure && s.isSecure() { // neither the older word nor a file without a signature alone
 		limit = offlineAgeSecure
 	}
 	switch age := now.Sub(checked); {

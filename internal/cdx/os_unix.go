@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -65,6 +66,10 @@ const interrupt = syscall.SIGINT
 
 // forwarded are the signals that cdx passes on to Codex instead of dying of them.
 var forwarded = []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT}
+
+// surviveReaders lets a write to a pipe whose reader is gone, as of cdx 2>&1 | head, fail instead of ending cdx where it
+// stands. What cdx starts has the signal as ever.
+func surviveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // exitStatus is what a shell would say about an ended process: its status, or 128 + N when signal N ended it.
 func exitStatus(state *os.ProcessState) int {

@@ -36,6 +36,9 @@ var interrupt = os.Interrupt
 // forwarded are the signals that cdx survives while Codex runs. The console gives Ctrl-C to both processes.
 var forwarded = []os.Signal{os.Interrupt}
 
+// surviveReaders does nothing: a write to a pipe whose reader is gone only fails.
+func surviveReaders() {}
+
 // exitStatus is the status that an ended process left.
 func exitStatus(state *os.ProcessState) int { return state.ExitCode() }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/cdx/journal"
@@ -17,6 +18,12 @@ func (s *session) journal() journal.Journal {
 // journalled keeps l until the gateway has it. That it cannot be kept is no reason not to send it: it is on disk too.
 func (s *session) journalled(l login) {
 	s.noticeJournal(s.journal().Put(l.raw, s.hint))
+}
+
+// isJournalled reports whether l is kept until the gateway has it.
+func (s *session) isJournalled(l login) bool {
+	entries, err := s.journal().Read()
+	return err == nil && slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Digest == l.digest() })
 }
 
 // settled forgets l, which the gateway has, or has something later than.
@@ -33,7 +40,8 @@ func (s *session) noticeJournal(err error) {
 // sendPending sends up what earlier runs could not, the newest first, but for what is on disk, which the rest of the
 // exchange is about. The lock of the home is held.
 //
-// Errors: *failure, *refusal: what is left stays for the next run.
+// Errors: *failure, *refusal: what is left stays for the next run. That the gateway cannot take one of them is no error: it
+// must not keep the machine from everything else.
 func (s *session) sendPending(ctx context.Context) error {
 	entries, err := s.journal().Read()
 	s.noticeJournal(err)
@@ -45,7 +53,11 @@ func (s *session) sendPending(ctx context.Context) error {
 		if entry.Rejected != "" || hasOwnCredential() || l.digest() == s.login.digest() || l.foreignTo(s.login) {
 			continue
 		}
-		if err := s.sendOne(ctx, l, entry.Base); err != nil {
+		err := s.sendOne(ctx, l, entry.Base)
+		if f := asFailure(err); f != nil && f.status != 0 && f.classify() == standsOffline {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -66,10 +78,14 @@ func (s *session) sendOne(ctx context.Context, l login, base string) error {
 	return nil
 }
 
-// conclude forgets a login that the gateway took. One that it answered without taking it is kept, but not sent again.
+// conclude forgets a login that the gateway took. One that it answered without taking it is kept, but not sent again,
+// unless the answer withholds what it would have to be compared with: a machine whose window is closed gets no login.
 func (s *session) conclude(answer *credentialAnswer, sent login) {
-	if takes(answer, sent) {
+	switch {
+	case takes(answer, sent):
 		s.settled(sent)
+		return
+	case answer.Status == api.StatusOutdated && !parseLogin(answer.Auth).exists():
 		return
 	}
 	s.noticeJournal(s.journal().Reject(sent.digest(), "the gateway keeps another login; an admin decides"))
@@ -81,9 +97,21 @@ func takes(answer *credentialAnswer, l login) bool {
 	case api.StatusUpdated, api.StatusValid:
 		return true
 	case api.StatusOutdated:
-		return !l.newerThan(parseLogin(answer.Auth))
+		served := parseLogin(answer.Auth)
+		return served.exists() && !l.newerThan(served)
 	default:
 		return answer.CanonicalDigest == l.digest()
+	}
+}
+
+// tellWaiting tells of logins that outlast the one on disk, s.login, which is to be removed.
+func (s *session) tellWaiting() {
+	entries, err := s.journal().Read()
+	if err != nil {
+		s.app.say(signNotice, "login", err.Error())
+	}
+	if slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Digest != s.login.digest() }) {
+		s.app.say(signNotice, "login", "what the gateway did not take stays on this machine: "+display(s.journal().Path))
 	}
 }
 

@@ -2,6 +2,8 @@ package cdx
 
 import (
 	"context"
+	"os"
+	"os/signal"
 	"path/filepath"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
@@ -37,6 +39,9 @@ func (s *session) leave(ctx context.Context) {
 		return
 	}
 	// Ctrl-C at the end of a run must not leave the login behind.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, heeded()...)
+	defer signal.Stop(signals)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncTimeout())
 	defer cancel()
 	unlock, err := s.home.lock(ctx)
@@ -64,6 +69,7 @@ func (s *session) purge() error {
 	if s.login, err = readLogin(s.home.authPath()); err != nil {
 		return err
 	}
+	s.tellWaiting()
 	switch {
 	case s.login.raw == nil, s.login.isOwnAPIKey():
 		return nil

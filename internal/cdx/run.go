@@ -29,6 +29,8 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// No signal ends this run where it stands: it gives up what can be given up, and leaves.
+	signal.Notify(make(chan os.Signal, 1), heeded()...)
 	s := a.newSession(config, chosen.Start)
 	s.blocks = kept
 	defer s.leave(ctx)
@@ -61,7 +63,10 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	s.result = resultKept
 	keeper, began := s.keepUp(ctx), a.Now()
 	run.status, err = a.wait(a.codex(s.codex, args), s.start)
-	keeper.end()
+	// Who presses Ctrl-C now wants to go: what is left is given up in good order.
+	ctx, stop := signal.NotifyContext(ctx, heeded()...)
+	defer stop()
+	keeper.end(ctx, s)
 	if err != nil {
 		return 0, err
 	}
@@ -101,28 +106,40 @@ func (s *session) begin(ctx context.Context) error {
 // windowPoll is how often a run looks whether the window of its machine is open.
 const windowPoll = 5 * time.Second
 
-// beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up.
+// beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up,
+// and what was begun is left in good order.
 func (s *session) beginWhenOpen(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, heeded()...)
+	defer stop()
 	asking := s.ask()
 	err := s.begin(ctx)
 	asking.Answered()
-	if !windowClosed(err) || !s.app.watched() {
-		return err
-	}
-	s.app.say(signNotice, "window", "the window of this machine is closed. Waiting until an admin opens it: cdxgate host open "+
-		s.client.config.FQDN+" (Ctrl-C gives up)")
-	ctx, stop := signal.NotifyContext(ctx, heeded()...)
-	defer stop()
-	for windowClosed(err) {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(windowPoll):
-			err = s.begin(ctx)
+	if windowClosed(err) && s.app.watched() {
+		s.app.say(signNotice, "window", "the window of this machine is closed. Waiting until an admin opens it: cdxgate host open "+
+			s.client.config.FQDN+" (Ctrl-C gives up)")
+		for windowClosed(err) {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(windowPoll):
+				err = s.begin(ctx)
+			}
 		}
+	}
+	if ctx.Err() != nil && !windowClosed(err) {
+		s.notices = nil // that the gateway was not waited for is no news
+		return errInterrupted
 	}
 	return err
 }
+
+// errInterrupted means that a signal came before Codex was started: the user does not want it any more.
+var errInterrupted = &refusal{
+	exit: exitInterrupted, label: "stopped", what: "interrupted", next: notStarted(exitInterrupted),
+}
+
+// exitInterrupted is what a shell makes of a Ctrl-C.
+const exitInterrupted Exit = 128 + 2
 
 func windowClosed(err error) bool {
 	refused, ok := errors.AsType[*refusal](err)
@@ -133,6 +150,15 @@ func windowClosed(err error) bool {
 func (a *app) watched() bool {
 	stderr, ok := a.Stderr.(*os.File)
 	return ok && term.IsTerminal(int(stderr.Fd())) && term.IsTerminal(int(a.Stdin.Fd()))
+}
+
+// onTerminal reports whether a Ctrl-C comes from a terminal, which tells Codex too. One standard stream that is left to it
+// suffices: the others may be pipes.
+func (a *app) onTerminal() bool {
+	stderr, _ := a.Stderr.(*os.File)
+	return slices.ContainsFunc([]*os.File{a.Stdin, a.Stdout, stderr}, func(file *os.File) bool {
+		return file != nil && term.IsTerminal(int(file.Fd()))
+	})
 }
 
 // start starts Codex as what this run's session is about.
@@ -146,9 +172,6 @@ func (s *session) start(cmd *exec.Cmd) error {
 // sendUp pushes after Codex has ended. Whatever happens, the exit status stays Codex's. It returns what to tell the user
 // if the login stays here only.
 func (s *session) sendUp(ctx context.Context, before login) *loss {
-	// Who presses Ctrl-C now wants to go: the exchange is given up in good order.
-	ctx, stop := signal.NotifyContext(ctx, heeded()...)
-	defer stop()
 	s.notices, s.offline, s.result = nil, nil, resultKept
 	err := s.push(ctx, before)
 	if err == nil && s.asked() {
@@ -200,7 +223,7 @@ func (a *app) wait(cmd *exec.Cmd, start func(*exec.Cmd) error) (int, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 
-	onTerminal := term.IsTerminal(int(a.Stdin.Fd()))
+	onTerminal := a.onTerminal()
 	var firstAsked time.Time
 	for {
 		select {

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/cdxgate/cdxgate/internal/api"
 )
 
 func TestArgumentsReachCodexByteForByte(t *testing.T) {
@@ -310,5 +312,33 @@ func TestUnverifiableCertificateIsDenied(t *testing.T) {
 	r.put(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	if _, stderr, status = r.run(nil, "SSL_CERT_FILE="+roots); status != 0 || stderr != "" {
 		t.Errorf("with the certificate: got status %d, stderr %q", status, stderr)
+	}
+}
+
+// Standard error may be a pipe whose reader is gone: cdx … 2>&1 | head. Nothing may be left undone for that.
+func TestAnOutputThatNobodyReadsEndsNothing(t *testing.T) {
+	t.Parallel()
+	login := loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode()
+	answer := about("a status of tomorrow", parseLogin(login).digest(), nil) // which is worth a notice
+	answer.word.blocks = map[string]string{api.BlockHost: `{"secure":false}`}
+	r := newRig(t, always(answer))
+	r.put(r.auth, login)
+	r.put(filepath.Join(filepath.Dir(r.auth), ".cdx", "state.json"), fmt.Appendf(nil, `{"known_digest":%q}`, parseLogin(login).digest()))
+	cmd := r.command("cdx", nil, "FAKE_RC=7")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = writer
+	_ = cmd.Run() // the status is looked at below
+	if got := cmd.ProcessState.ExitCode(); got != 7 {
+		t.Errorf("got exit status %d, want Codex's 7", got)
+	}
+	if len(r.starts()) != 1 || exists(r.auth) {
+		t.Error("Codex was not started, or the login stayed on a machine that may not keep it")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -43,11 +44,14 @@ type session struct {
 	result   result        // of the last synchronisation
 	offline  *failure      // why the gateway could not be asked, nil if it could
 	notices  []notice      // what the user must read
-	stored   string        // digest of what was sent up: the same is never sent twice
+	stored   string        // digest of what was sent up and answered: the same is never sent twice
 }
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
 func (a *app) newSession(config *Config, codex string) *session {
+	// net/http would log on Codex's terminal what a gateway says without being asked.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	surviveReaders() // what is begun here is finished, whoever listens
 	return &session{app: a, client: a.newClient(config), home: a.home, codex: codex}
 }
 
@@ -147,11 +151,9 @@ func (s *session) locked(ctx context.Context, exchange func(context.Context) err
 	if err := s.home.restoreAside(); err != nil {
 		return cannotWrite(err)
 	}
-	if err := exchange(ctx); err != nil {
-		return err
-	}
+	err = exchange(ctx)
 	_ = s.home.saveState(s.state) // without it the next run asks the gateway again, that is all
-	return nil
+	return err
 }
 
 // maxRounds bounds how often a synchronisation starts over because Codex changed the login meanwhile.

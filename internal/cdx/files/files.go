@@ -155,15 +155,18 @@ func (p *Pending) Discard() error {
 }
 
 // FollowLinks returns what path finally points to, which need not exist. os.ReadFile would follow links as well; a
-// rename would replace the link.
+// rename would replace the link. Root follows no link of another user, who could make it lead to a file of root's.
 func FollowLinks(path string) (string, error) {
 	for range 40 { // as many as Linux follows
 		info, err := os.Lstat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink == 0 {
 			return path, nil
 		}
+		if err == nil {
+			err = mayFollow(info)
+		}
 		if err != nil {
-			return "", fmt.Errorf("following links: %w", err)
+			return "", fmt.Errorf("following links: %s: %w", path, err)
 		}
 		to, err := os.Readlink(path)
 		if err != nil {
@@ -214,12 +217,55 @@ func Remove(path string) error {
 	return nil
 }
 
+// errLinkOfAnother means that root was led by somebody else's link.
+var errLinkOfAnother = errors.New("root follows no link of another user")
+
+// errNoFile is what is no regular file: reading a pipe could wait for ever.
+var errNoFile = errors.New("not a regular file")
+
 // ReadBounded reads at most limit bytes and one more, which is enough to see that there are too many.
 func ReadBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
+	target, err := FollowLinks(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := openFile(target, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
 	return io.ReadAll(io.LimitReader(file, limit+1))
+}
+
+// Keep opens a file that only cdx has a use for, to read and write. A new one gets mode 0600 and the owner of the directory
+// it is in. A link is not followed.
+func Keep(path string) (*os.File, error) {
+	file, err := openFile(path, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	above, err := os.Stat(filepath.Dir(path))
+	if err == nil {
+		err = ShareOwner(path, above)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// openFile opens a regular file, and waits for nobody at the other end of something else.
+func openFile(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|noLinkNoWait, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNoFile}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }

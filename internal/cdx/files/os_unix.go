@@ -10,13 +10,38 @@ import (
 	"syscall"
 )
 
-// ShareOwner gives path the owner that like has, so that a run as root leaves what is in a user's home the user's.
+// noLinkNoWait opens no link, and a pipe without waiting for who else has it.
+const noLinkNoWait = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// mayFollow reports whether a link may be followed.
+func mayFollow(link fs.FileInfo) error {
+	owner, ok := link.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
+		return nil
+	}
+	return errLinkOfAnother
+}
+
+// ShareOwner gives path, which was just made, the owner that like has, so that a run as root leaves what is in a user's home
+// the user's. What that user may have put in its place is given to nobody.
 func ShareOwner(path string, like fs.FileInfo) error {
 	owner, ok := like.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
 		return nil
 	}
-	if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+	file, err := os.OpenFile(path, os.O_RDONLY|noLinkNoWait, 0)
+	if err != nil {
+		return fmt.Errorf("keeping the owner: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("keeping the owner: %w", err)
+	}
+	if made, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() && (!info.Mode().IsRegular() || made.Nlink != 1) {
+		return fmt.Errorf("keeping the owner: %s is not what was made", path)
+	}
+	if err := file.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
 		return fmt.Errorf("keeping the owner: %w", err)
 	}
 	return nil

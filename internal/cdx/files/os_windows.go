@@ -10,6 +10,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// noLinkNoWait is nothing: making a link takes rights that users do not have, and a pipe has no place among files.
+const noLinkNoWait = 0
+
+// mayFollow is always nil: nobody runs as somebody else's root.
+func mayFollow(fs.FileInfo) error { return nil }
+
 // ShareOwner does nothing: a new file inherits the rights of its directory.
 func ShareOwner(string, fs.FileInfo) error { return nil }
 
