@@ -17,6 +17,7 @@ const (
 	ExitDenied      Exit = 77
 	ExitConfig      Exit = 78
 	ExitNoCodex     Exit = 127
+	ExitInterrupted Exit = 130
 )
 
 // exits is the one table of statuses; the help prints it.
@@ -34,6 +35,7 @@ var exits = []struct {
 	{ExitDenied, "the gateway refuses this machine: key, address, host, window, kill switch, certificate"},
 	{ExitConfig, "not enrolled, an unusable configuration, or a login on disk that is not the fleet's"},
 	{ExitNoCodex, "Codex was not found or cannot be started"},
+	{ExitInterrupted, "interrupted before Codex was started"},
 }
 
 // refusal is why cdx ends without having started Codex. It is shown in three parts: what is, why, what to do.

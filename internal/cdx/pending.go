@@ -50,7 +50,7 @@ func (s *session) sendPending(ctx context.Context) error {
 	}
 	for _, entry := range entries {
 		l := parseLogin(entry.Auth)
-		if entry.Rejected != "" || hasOwnCredential() || l.digest() == s.login.digest() || l.foreignTo(s.login) {
+		if entry.Rejected != "" && !s.again || hasOwnCredential() || l.digest() == s.login.digest() || l.foreignTo(s.login) {
 			continue
 		}
 		err := s.sendOne(ctx, l, entry.Base)

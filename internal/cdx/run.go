@@ -135,11 +135,8 @@ func (s *session) beginWhenOpen(ctx context.Context) error {
 
 // errInterrupted means that a signal came before Codex was started: the user does not want it any more.
 var errInterrupted = &refusal{
-	exit: exitInterrupted, label: "stopped", what: "interrupted", next: notStarted(exitInterrupted),
+	exit: ExitInterrupted, label: "stopped", what: "interrupted", next: notStarted(ExitInterrupted),
 }
-
-// exitInterrupted is what a shell makes of a Ctrl-C.
-const exitInterrupted Exit = 128 + 2
 
 func windowClosed(err error) bool {
 	refused, ok := errors.AsType[*refusal](err)

@@ -38,6 +38,7 @@ type session struct {
 	hint     string        // the canonical digest that the gateway last named
 	blocks   blocks        // what the gateway last said beside the login
 	commands *share.Result // what became of the slash commands; nil: nothing was done about them
+	again    bool          // what the gateway once refused is offered again
 	heard    bool          // the gateway has answered
 	lease    *lease.Lease  // this run, as a session of the home; nil: it is not counted
 	took     time.Duration // the last question to the gateway, answered or not; zero: it was not asked

@@ -28,6 +28,7 @@ func (s *session) syncHere(ctx context.Context, codex codexVersion) error {
 	if err := s.amendState(ctx, func(st *state) { st.LoggedOut, st.Codex = false, codex }); err != nil {
 		return err
 	}
+	s.again = true
 	err := s.pull(ctx)
 	s.app.warn(s.notices)
 	if err != nil {
