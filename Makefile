@@ -55,10 +55,15 @@ clients: $(CLIENT_PLATFORMS:%=client-%) ## build the client for every platform
 client-%:
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) go build -ldflags '$(CLIENT_LDFLAGS)' -o bin/cdx.d/cdx-$* ./cmd/cdx
 
+.PHONY: cross
+cross: clients ## build cdx for every platform, and check its code and tests for those that are not this one
+	GOOS=windows go vet ./internal/cdx/... ./cmd/cdx
+	GOOS=darwin go vet ./internal/cdx/... ./cmd/cdx
+
 .PHONY: test
 test: ## everything that CI runs, with the seconds of each stage
 	@tools/need.sh go gcc postgres node openssl python3 tmux
-	@tools/stages.sh tools=240 build=240 verify=60 lint=120 test-race=240 test-unit=120 test-blackbox=300
+	@tools/stages.sh tools=240 build=240 verify=60 lint=120 cross=240 test-race=240 test-unit=120 test-blackbox=300
 
 .PHONY: test-race
 test-race: ## unit and database tests of what does not know Caddy, under the race detector
