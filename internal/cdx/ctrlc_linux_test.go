@@ -3,8 +3,10 @@ package cdx
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -77,4 +79,52 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	}
 	t.Cleanup(func() { _ = terminal.Close() })
 	return keyboard, terminal
+}
+
+// On a terminal a closed window is waited for; a pipe is told at once.
+func TestClosedWindowIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	login := loginSpec{LastRefresh: "2026-11-23T00:00:00Z"}.encode()
+	closed := refused(http.StatusForbidden, "insecure_api_disabled", "Insecure host API access disabled")
+	var opens, asked atomic.Int32
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if asked.Add(1); opens.Load() == 0 {
+			closed.write(w, req)
+			return
+		}
+		about("outdated", parseLogin(login).digest(), login).write(w, req)
+	}))
+	if _, stderr, status := r.run(nil); status != int(ExitDenied) || asked.Load() != 1 {
+		t.Fatalf("on a pipe: got status %d after %d questions, stderr %q", status, asked.Load(), stderr)
+	}
+	for key, want := range map[string]int{"": 0, "\x03": int(ExitDenied)} {
+		opens.Store(0)
+		asked.Store(0)
+		keyboard, terminal := openTerminal(t)
+		cmd := r.command("cdx", nil, "TEST_WINDOW_POLL=10ms", "TERM=xterm", "LC_ALL=C.UTF-8")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "cdx to ask again", func() bool { return asked.Load() >= 3 })
+		starts := len(r.starts())
+		if key == "" {
+			opens.Store(1)
+		} else if _, err := keyboard.WriteString(key); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // the status is looked at below
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("key %q: got exit status %d, want %d", key, got, want)
+		}
+		if got := len(r.starts()) - starts; (got == 1) != (want == 0) {
+			t.Errorf("key %q: got %d starts of Codex", key, got)
+		}
+		text := make([]byte, 64<<10)
+		n, _ := keyboard.Read(text)
+		if !bytes.Contains(text[:n], []byte("Waiting until an admin opens it: cdxgate host open build7.example")) {
+			t.Errorf("key %q: the terminal shows %q", key, text[:n])
+		}
+	}
 }

@@ -75,6 +75,9 @@ func TestMain(m *testing.M) {
 			if often, err := time.ParseDuration(os.Getenv("TEST_PULL_EVERY")); err == nil {
 				pullEvery = often
 			}
+			if often, err := time.ParseDuration(os.Getenv("TEST_WINDOW_POLL")); err == nil {
+				windowPoll = often
+			}
 			ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK_AHEAD")) // no such variable: the clock is right
 			stopped, err := time.Parse(time.RFC3339, os.Getenv("TEST_CLOCK"))
 			accountsFile, homesOfMac = os.Getenv("TEST_ACCOUNTS"), os.Getenv("TEST_ACCOUNTS") // no other users than a test's

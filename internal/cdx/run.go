@@ -104,7 +104,7 @@ func (s *session) begin(ctx context.Context) error {
 }
 
 // windowPoll is how often a run looks whether the window of its machine is open.
-const windowPoll = 5 * time.Second
+var windowPoll = 5 * time.Second
 
 // beginWhenOpen begins, and where somebody watches waits for the window of an insecure host to be opened. Ctrl-C gives up,
 // and what was begun is left in good order.
