@@ -154,13 +154,16 @@ func (s *session) upload(ctx context.Context) error {
 		return s.keep("the gateway prefers an older login than the one on disk, which stays. Tell an admin")
 	}
 	sent := s.login
-	s.stored = sent.digest()
 	s.journalled(sent)
 	files.Reach("journalled")
-	answer, err := s.client.store(ctx, api.AuthRequest{
-		Auth: sent.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
-	})
-	if f := asFailure(err); f != nil && f.classify() == standsRejected {
+	answer, err := s.offer(ctx, sent, s.hint)
+	f := asFailure(err)
+	rejected := f != nil && f.classify() == standsRejected
+	if err != nil && !rejected {
+		return err
+	}
+	s.stored = sent.digest() // it has decided: once more would not change its mind
+	if rejected {
 		if f.is("account_mismatch", "") {
 			s.settled(sent) // it is nothing to the fleet
 			return s.foreign()
@@ -168,9 +171,6 @@ func (s *session) upload(ctx context.Context) error {
 		s.noticeJournal(s.journal().Reject(sent.digest(), field(f.Error())))
 		s.result = resultKept
 		return s.keep("the gateway does not want the login of this machine: %s", field(f.Error()))
-	}
-	if err != nil {
-		return err
 	}
 	if answer.Status == api.StatusUploadRequired || answer.Status == api.StatusMissing {
 		return &failure{err: errors.New("it answers a store with " + answer.Status)}

@@ -41,7 +41,7 @@ type session struct {
 	result  result        // of the last synchronisation
 	offline *failure      // why the gateway could not be asked, nil if it could
 	notices []notice      // what the user must read
-	stored  string        // digest of what was sent up: the same is never sent twice
+	stored  string        // digest of what the gateway decided on when it was sent up: the same is not sent again
 }
 
 // newSession begins the dealings; codex is the path of Codex, "" if there is none.
