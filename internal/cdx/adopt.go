@@ -16,6 +16,7 @@ func (s *session) act(ctx context.Context, answer *credentialAnswer) error {
 	}
 	switch answer.Status {
 	case api.StatusValid:
+		s.settled(s.login) // an earlier run may have died before it read that it arrived
 		s.remember(s.login, answer.Generation)
 		s.result = resultCurrent
 		return nil

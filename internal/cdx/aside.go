@@ -23,9 +23,13 @@ func (h home) setAside() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(target, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(target, aside); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
 	}
+	files.Reach("login set aside")
 	return nil
 }
 
@@ -38,6 +42,7 @@ func (h home) forgetAside() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return cannotWrite(fmt.Errorf("removing the login: %w", err))
 	}
+	files.Reach("login forgotten")
 	return nil
 }
 
@@ -51,9 +56,13 @@ func (h home) restoreAside() error {
 	if _, err := os.Lstat(target); err == nil {
 		return nil
 	}
-	if err := os.Rename(aside, target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(aside, target); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return fmt.Errorf("bringing back the login: %w", err)
 	}
+	files.Reach("login brought back")
 	return nil
 }
 
@@ -83,6 +92,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		if status, err = a.wait(a.codex(bin, args), (*exec.Cmd).Start); err != nil {
 			return errors.Join(err, s.home.restoreAside())
 		}
+		files.Reach("codex ended")
 		if c.verb == verbLogoutArgs && status == 0 {
 			return s.finishLogout()
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // killAfter is how long after a first request to end Codex a second one ends it by force.
@@ -44,6 +46,7 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	}
 	keeper, began := s.keepUp(ctx), time.Now()
 	status, err := a.wait(a.codex(bin, args), s.start)
+	files.Reach("codex ended")
 	before, notices := keeper.end()
 	a.warn(notices)
 	if err != nil {
