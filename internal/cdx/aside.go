@@ -84,6 +84,10 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		if s.login, err = readLogin(s.home.authPath()); err != nil {
 			return cannotWrite(err)
 		}
+		if !s.removable(s.state) && s.login.uploadable() {
+			// Perhaps the only copy: a login that Codex makes now takes its place, and a second one what was set aside.
+			s.journalled(s.login)
+		}
 		if err := s.home.setAside(); err != nil {
 			return cannotWrite(fmt.Errorf("setting the login aside: %w", err))
 		}
