@@ -79,6 +79,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		return 0, err
 	}
 	s := a.newSession(config, bin)
+	defer s.leave(ctx)
 	status := 0
 	err = s.locked(ctx, func(context.Context) error {
 		if s.login, err = readLogin(s.home.authPath()); err != nil {
