@@ -85,8 +85,12 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 		// still works, so the gateway gets ours.
 		return s.upload(ctx)
 	}
+	mine := s.login
 	if err := s.replace(served, answer.Generation); err != nil {
 		return err
+	}
+	if !mine.foreignTo(served) {
+		s.settled(mine) // the gateway has it, or something later
 	}
 	if answer.Status == api.StatusUpdated {
 		s.result = resultSentUp
