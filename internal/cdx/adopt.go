@@ -84,8 +84,12 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 		// still works, so the gateway gets ours.
 		return s.upload(ctx)
 	}
+	mine := s.login
 	if err := s.replace(served, answer.Generation); err != nil {
 		return err
+	}
+	if !mine.foreignTo(served) {
+		s.settled(mine) // the gateway has it, or something later
 	}
 	if answer.Status == api.StatusUpdated {
 		s.result = resultSentUp
@@ -156,11 +160,14 @@ func (s *session) upload(ctx context.Context) error {
 	sent := s.login
 	s.journalled(sent)
 	files.Reach("journalled")
-	answer, err := s.client.store(ctx, api.AuthRequest{
-		Auth: sent.raw, Digest: s.hint, ClientVersion: versionOf(s.codex, s.state.Codex),
-	})
-	if f := asFailure(err); f != nil && f.classify() == standsRejected {
-		s.stored = sent.digest()
+	answer, err := s.offer(ctx, sent, s.hint)
+	f := asFailure(err)
+	rejected := f != nil && f.classify() == standsRejected
+	if err != nil && !rejected {
+		return err
+	}
+	s.stored = sent.digest() // it has decided: once more would not change its mind
+	if rejected {
 		if f.is("account_mismatch", "") {
 			s.settled(sent) // it is nothing to the fleet
 			return s.foreign()
@@ -169,10 +176,6 @@ func (s *session) upload(ctx context.Context) error {
 		s.result = resultKept
 		return s.keep("the gateway does not want the login of this machine: %s", field(f.Error()))
 	}
-	if err != nil {
-		return err // it may not have arrived: the next exchange offers it again
-	}
-	s.stored = sent.digest()
 	if answer.Status == api.StatusUploadRequired || answer.Status == api.StatusMissing {
 		return &failure{err: errors.New("it answers a store with " + answer.Status)}
 	}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/signal"
+	"path/filepath"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/journal"
+	"github.com/cdxgate/cdxgate/internal/cdx/lease"
 )
 
 // asidePath is where the login waits while Codex logs in or out: beside the file, so that a rename suffices.
@@ -18,15 +20,23 @@ func (h home) asidePath() (target, aside string, err error) {
 	return target, target + ".cdx-aside", err
 }
 
+// asideSessionsPath holds the session of a Codex from which the login is hidden: it may outlive its cdx, and then the
+// login must stay hidden.
+func (h home) asideSessionsPath() string { return filepath.Join(h.dir, ".cdx", "aside") }
+
 // setAside hides the login, if there is one, from Codex.
 func (h home) setAside() error {
 	target, aside, err := h.asidePath()
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(target, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(target, aside); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
 	}
+	files.Reach("login set aside")
 	return nil
 }
 
@@ -39,11 +49,51 @@ func (h home) forgetAside() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return cannotWrite(fmt.Errorf("removing the login: %w", err))
 	}
+	files.Reach("login forgotten")
 	return nil
 }
 
-// restoreAside brings back a login that was set aside, unless there is a newer one in its place. It is also the repair
-// after a cdx that was killed meanwhile.
+// endAside ends what a cdx that was killed left set aside. The lock of the home is held.
+//
+// Errors: errBusy while the Codex that it was hidden from still runs.
+func (s *session) endAside() error {
+	running, err := lease.Running(s.home.asideSessionsPath())
+	switch {
+	case err != nil:
+		return cannotWrite(err)
+	case len(running) > 0:
+		return errBusy
+	}
+	if err := s.home.restoreAside(); err != nil {
+		return cannotWrite(err)
+	}
+	return s.forgetReplaced()
+}
+
+// forgetReplaced removes a login that was set aside and did not come back, because Codex made another one. If the
+// gateway does not have it, the journal keeps it.
+func (s *session) forgetReplaced() error {
+	_, aside, err := s.home.asidePath()
+	if err != nil {
+		return cannotWrite(err)
+	}
+	old, err := readLogin(aside)
+	switch {
+	case err != nil:
+		return cannotWrite(err)
+	case old.raw == nil:
+		return nil
+	case old.uploadable() && old.digest() != s.state.KnownDigest:
+		err := s.journal().Put(old.raw, s.hint)
+		if _, damaged := errors.AsType[*journal.DamagedError](err); err != nil && !damaged {
+			return cannotWrite(err)
+		}
+		s.noticeJournal(err)
+	}
+	return s.home.forgetAside()
+}
+
+// restoreAside brings back a login that was set aside, unless there is a newer one in its place.
 func (h home) restoreAside() error {
 	target, aside, err := h.asidePath()
 	if err != nil {
@@ -52,9 +102,13 @@ func (h home) restoreAside() error {
 	if _, err := os.Lstat(target); err == nil {
 		return nil
 	}
-	if err := os.Rename(aside, target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(aside, target); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return fmt.Errorf("bringing back the login: %w", err)
 	}
+	files.Reach("login brought back")
 	return nil
 }
 
@@ -77,17 +131,22 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		if s.login, err = readLogin(s.home.authPath()); err != nil {
 			return cannotWrite(err)
 		}
-		if !s.removable(s.state) {
-			s.journalled(s.login) // what is set aside may be forgotten there, and the next login takes its place
+		hidden, err := lease.Take(s.home.asideSessionsPath(), a.Now())
+		if err != nil {
+			return cannotWrite(err)
 		}
 		if err := s.home.setAside(); err != nil {
+			_ = hidden.End()
 			return cannotWrite(fmt.Errorf("setting the login aside: %w", err))
 		}
 		args := s.keepToFile(c.args)
 		a.warn(s.notices)
-		if status, err = a.wait(a.codex(bin, args), (*exec.Cmd).Start); err != nil {
+		status, err = a.wait(a.codex(bin, args), hidden.Start)
+		_ = hidden.End() // what remains of it is seen to be over
+		if err != nil {
 			return errors.Join(err, s.home.restoreAside())
 		}
+		files.Reach("codex ended")
 		if c.verb == verbLogoutArgs && status == 0 {
 			return s.finishLogout()
 		}
@@ -106,8 +165,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 	return status, nil
 }
 
-// finishLogin brings the login back if Codex made no new one. After a new one the old is removed only if the gateway
-// has it, or the journal.
+// finishLogin brings the login back if Codex made no new one.
 func (s *session) finishLogin() error {
 	now, err := readLogin(s.home.authPath())
 	if err != nil {
@@ -115,10 +173,7 @@ func (s *session) finishLogin() error {
 	}
 	if now.raw != nil {
 		s.state.LoggedOut = false
-		if s.removable(s.state) || s.isJournalled(s.login) {
-			return s.home.forgetAside()
-		}
-		return nil
+		return s.forgetReplaced()
 	}
 	if err := s.home.restoreAside(); err != nil {
 		return cannotWrite(err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 	"github.com/cdxgate/cdxgate/internal/cdx/journal"
 )
 
@@ -66,7 +67,7 @@ func (s *session) sendPending(ctx context.Context) error {
 
 // sendOne sends up a login that is not on disk.
 func (s *session) sendOne(ctx context.Context, l login, base string) error {
-	answer, err := s.client.store(ctx, api.AuthRequest{Auth: l.raw, Digest: base, ClientVersion: versionOf(s.codex, s.state.Codex)})
+	answer, err := s.offer(ctx, l, base)
 	if f := asFailure(err); f != nil && f.classify() == standsRejected {
 		s.noticeJournal(s.journal().Reject(l.digest(), field(f.Error())))
 		return nil
@@ -74,8 +75,25 @@ func (s *session) sendOne(ctx context.Context, l login, base string) error {
 	if err != nil {
 		return err
 	}
+	files.Reach("stored")
 	s.conclude(answer, l)
 	return nil
+}
+
+// offer sends l up; hint is the canonical digest that the gateway last named.
+//
+// Errors: as of store.
+func (s *session) offer(ctx context.Context, l login, hint string) (*credentialAnswer, error) {
+	request := api.AuthRequest{Auth: l.raw, Digest: hint, ClientVersion: versionOf(s.codex, s.state.Codex)}
+	answer, err := s.client.store(ctx, request)
+	if err != nil || answer.Status != api.StatusUnchanged || answer.CanonicalDigest == "" ||
+		answer.CanonicalDigest == hint || answer.CanonicalDigest == l.digest() {
+		return answer, err
+	}
+	// Either the gateway has l already, in its own form and under the digest of that, because an earlier answer was lost; or
+	// this machine may change nothing there. Who names what is canonical now is given it in the first case.
+	request.Digest = answer.CanonicalDigest
+	return s.client.store(ctx, request)
 }
 
 // conclude forgets a login that the gateway took. One that it answered without taking it is kept, but not sent again,

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/cdxgate/cdxgate/internal/cdx/files"
 )
 
 // killAfter is how long after a first request to end Codex a second one ends it by force.
@@ -63,6 +65,7 @@ func (a *app) runWithLogin(ctx context.Context, c call) (int, error) {
 	s.result = resultKept
 	keeper, began := s.keepUp(ctx), a.Now()
 	run.status, err = a.wait(a.codex(s.codex, args), s.start)
+	files.Reach("codex ended")
 	// Who presses Ctrl-C now wants to go: what is left is given up in good order.
 	ctx, stop := signal.NotifyContext(ctx, heeded()...)
 	defer stop()

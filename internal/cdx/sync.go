@@ -149,8 +149,8 @@ func (s *session) locked(ctx context.Context, exchange func(context.Context) err
 	defer unlock()
 	s.state, s.blocks = s.home.loadState(), s.home.loadBlocks()
 	files.RemoveStale(s.home.authPath(), s.app.Now())
-	if err := s.home.restoreAside(); err != nil {
-		return cannotWrite(err)
+	if err := s.endAside(); err != nil {
+		return err
 	}
 	err = exchange(ctx)
 	_ = s.home.saveState(s.state) // without it the next run asks the gateway again, that is all

@@ -60,6 +60,8 @@ type Options struct {
 	Fleet   fleet.Config      // PublicURL and Now are set by New
 	Trust   publictls.Trust   // what machines need to recognise PublicURL's certificate
 	Updates hostapi.Updates
+
+	PublicURL string // what the gateway believes its hosts reach it by. Default: the constant of that name
 }
 
 // Gateway is a running gateway. It ends with its test.
@@ -115,16 +117,17 @@ func (g *Gateway) open(t testing.TB) {
 
 // compose builds on the open gateway what the app of a real one builds.
 func (g *Gateway) compose(opts Options) {
-	opts.Fleet.PublicURL, opts.Fleet.Now = PublicURL, opts.Now
+	publicURL := cmp.Or(opts.PublicURL, PublicURL)
+	opts.Fleet.PublicURL, opts.Fleet.Now = publicURL, opts.Now
 	g.Fleet = fleet.New(g.Core.DB, g.Core.Keyring, opts.Fleet)
 	g.Library = library.New(g.Core.DB, opts.Now)
 	g.Usage = usage.New(g.Core.DB, opts.Now)
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
-	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: PublicURL, Now: opts.Now})
+	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: publicURL, Now: opts.Now})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
 	g.Host = hostapi.New(hostapi.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: PublicURL,
+		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: publicURL,
 		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
@@ -152,6 +155,11 @@ func (g *Gateway) serveHosts(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.Host.Fallback.ServeHTTP(w, r)
+}
+
+// ServeHosts serves a request to the site for hosts as one that came from addr, for a listener of the test's own.
+func (g *Gateway) ServeHosts(w http.ResponseWriter, r *http.Request, from netip.Addr) {
+	g.serveHosts(w, r.WithContext(call.WithClientIP(r.Context(), from)))
 }
 
 func withClientIP(next http.Handler) http.Handler {
