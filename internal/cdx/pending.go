@@ -21,12 +21,6 @@ func (s *session) journalled(l login) {
 	s.noticeJournal(s.journal().Put(l.raw, s.hint))
 }
 
-// isJournalled reports whether l is kept until the gateway has it.
-func (s *session) isJournalled(l login) bool {
-	entries, err := s.journal().Read()
-	return err == nil && slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Digest == l.digest() })
-}
-
 // settled forgets l, which the gateway has, or has something later than.
 func (s *session) settled(l login) {
 	s.noticeJournal(s.journal().Settle(l.digest()))
