@@ -116,15 +116,10 @@ func (h home) restoreAside() error {
 // revoking the refresh token they find in auth.json, which would log out every machine of the fleet. No other cdx may
 // bring the file back meanwhile, so the lock is held until Codex has ended.
 func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
-	config, err := loadConfig()
+	s, err := a.sessionWithCodex()
 	if err != nil {
 		return 0, err
 	}
-	bin, err := findCodex()
-	if err != nil {
-		return 0, err
-	}
-	s := a.newSession(config, bin)
 	defer s.leave(ctx)
 	status := 0
 	err = s.locked(ctx, func(context.Context) error {
@@ -141,7 +136,7 @@ func (a *app) runWithoutLogin(ctx context.Context, c call) (int, error) {
 		}
 		args := s.keepToFile(c.args)
 		a.warn(s.notices)
-		status, err = a.wait(a.codex(bin, args), hidden.Start)
+		status, err = a.wait(a.codex(s.codex, args), hidden.Start)
 		_ = hidden.End() // what remains of it is seen to be over
 		if err != nil {
 			return errors.Join(err, s.home.restoreAside())

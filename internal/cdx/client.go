@@ -185,11 +185,20 @@ func (c *client) post(ctx context.Context, address string, request, data any) er
 	if err := encoder.Encode(request); err != nil {
 		return &failure{err: fmt.Errorf("encoding the request: %w", err)}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, &body)
+	return c.do(ctx, http.MethodPost, address, &body, data)
+}
+
+// do sends JSON, or nothing when body is nil, to address and decodes the data of the answer.
+//
+// Errors: *failure.
+func (c *client) do(ctx context.Context, method, address string, body io.Reader, data any) error {
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return &failure{err: errors.New("the address of the gateway is not a URL")}
 	}
-	r.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	r.Header.Set("User-Agent", c.userAgent)
 	r.Header.Set(headerPlatform, c.platform)
 	if c.config != nil {

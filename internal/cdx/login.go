@@ -18,21 +18,29 @@ func (h home) proposalPath() string { return filepath.Join(h.dir, ".cdx", "new-l
 // logIn is cdx login: a new login for the fleet. Codex logs in within a home of its own, so that it finds nothing to
 // revoke, and the machines of the fleet go on with what they have until the gateway has taken the new one.
 func (a *app) logIn(ctx context.Context) (int, error) {
-	config, err := loadConfig()
+	s, err := a.sessionWithCodex()
 	if err != nil {
 		return 0, err
 	}
-	bin, err := findCodex()
-	if err != nil {
-		return 0, err
-	}
-	s := a.newSession(config, bin)
 	defer s.leave(ctx)
 	made, status, err := s.logInAside()
 	if err != nil || !made.exists() {
 		return status, err
 	}
 	return 0, s.propose(ctx, made)
+}
+
+// sessionWithCodex begins the dealings of a verb that needs a configuration and a Codex.
+func (a *app) sessionWithCodex() (*session, error) {
+	config, err := loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	bin, err := findCodex()
+	if err != nil {
+		return nil, err
+	}
+	return a.newSession(config, bin), nil
 }
 
 // logInAside lets Codex log in beside everything. The login is journalled when it returns; it is none when there was no
