@@ -12,6 +12,10 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 const configurationDoc = "../docs/configuration.md"
@@ -78,6 +82,50 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		if !strings.Contains(string(text), variable) {
 			t.Errorf("%s does not mention %s, which the shipped Caddyfile reads", configurationDoc, variable)
 		}
+	}
+}
+
+// So does the row of host set, whose flags are many.
+func TestFlagsOfHostSetAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `cdxgate host set NAME FLAG…` \\|.*$").FindString(string(text))
+	cmd := &cobra.Command{}
+	changeFlags(cmd, &fleet.Change{})
+	found := 0
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		found++
+		if !regexp.MustCompile("`--" + flag.Name + "[ `]").MatchString(row) {
+			t.Errorf("the row of host set in docs/operations.md does not mention --%s", flag.Name)
+		}
+	})
+	if found < 12 {
+		t.Errorf("got %d flags, want all of them", found)
+	}
+}
+
+func TestFlagsOfHostSet(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]fleet.Change{
+		"--ipv4-only": {ForceIPv4: new(true)}, "--ipv4-only=off": {ForceIPv4: new(false)}, "--ipv4-only=false": {ForceIPv4: new(false)},
+		"--ipv4-only=on --vip=off": {ForceIPv4: new(true), VIP: new(false)},
+		"--model gpt-5.1-codex":    {Model: new("gpt-5.1-codex")}, "--model=": {Model: new("")},
+		"--reasoning-effort high": {ReasoningEffort: new("high")}, "--reasoning-effort=": {ReasoningEffort: new("")},
+	} {
+		var change fleet.Change
+		cmd := &cobra.Command{}
+		changeFlags(cmd, &change)
+		if err := cmd.ParseFlags(strings.Fields(text)); err != nil || !reflect.DeepEqual(change, want) {
+			t.Errorf("%s: got %+v, %v", text, change, err)
+		}
+	}
+	cmd := &cobra.Command{}
+	changeFlags(cmd, &fleet.Change{})
+	if err := cmd.ParseFlags([]string{"--ipv4-only=perhaps"}); err == nil || !strings.Contains(err.Error(), "true or false") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -109,6 +109,12 @@ func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 	flags := cmd.Flags()
 	boolean := func(name, usage string, at **bool) {
 		flags.BoolFunc(name, usage, func(text string) error {
+			switch text {
+			case "on":
+				text = "true"
+			case "off":
+				text = "false"
+			}
 			value, err := strconv.ParseBool(text)
 			if err != nil {
 				return errors.New("want true or false")
@@ -122,6 +128,7 @@ func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 	boolean("vip", "quota never holds it back", &change.VIP)
 	boolean("roaming", "it may change its address", &change.Roaming)
 	boolean("may-store", "its uploads may change the fleet's login", &change.MayStore)
+	boolean("ipv4-only", "its cdx connects to nothing by IPv6", &change.ForceIPv4)
 	flags.Func("allow-from", "`networks` it may call from, as in 10.1.0.0/16,fd00::/8; none: its one address decides", func(text string) (err error) {
 		change.AllowFrom = []netip.Prefix{}
 		if text != "none" {
@@ -147,6 +154,14 @@ func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 		change.ClientVersion = &text
 		return nil
 	})
+	name := func(flag, usage string, at **string) {
+		flags.Func(flag, usage, func(text string) error {
+			*at = &text
+			return nil
+		})
+	}
+	name("model", "the `model` that Codex runs with where its user names none; --model= for Codex's own", &change.Model)
+	name("reasoning-effort", "the `effort` likewise; --reasoning-effort= for Codex's own", &change.ReasoningEffort)
 	flags.BoolVar(&change.Unbind, "unbind", false, "bind its key to the address of its next call")
 }
 

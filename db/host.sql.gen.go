@@ -23,8 +23,9 @@ UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE $1::i
 FROM before
 WHERE host.id = before.id
 	AND (cardinality(host.allow_from) = 0 OR $1::inet <<= ANY (host.allow_from))
-	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0)
-RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, before.bound_ip AS previous_ip, before.here::boolean AS here
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0
+		OR (host.force_ipv4 AND family(before.bound_ip) = 6 AND family($1::inet) = 4))
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, before.bound_ip AS previous_ip, before.here::boolean AS here
 `
 
 type HostBindIPParams struct {
@@ -43,7 +44,7 @@ type HostBindIPRow struct {
 }
 
 // HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
-// (then the pin stays), or when it may move. Two first contacts racing cannot both win: the second waits
+// (then the pin stays), when it may move, or when it leaves an IPv6 address because it is to use IPv4 only. Two first contacts racing cannot both win: the second waits
 // for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
 // networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBindIPRow, error) {
@@ -84,6 +85,9 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 		&i.Host.ClientVersionPin,
 		&i.Host.DeletedAt,
 		&i.Host.DeletedWhy,
+		&i.Host.ForceIPv4,
+		&i.Host.ModelOverride,
+		&i.Host.ReasoningEffortOverride,
 		&i.PreviousIP,
 		&i.Here,
 	)
@@ -91,7 +95,7 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 }
 
 const hostByFQDN = `-- name: HostByFQDN :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE fqdn = $1 AND deleted_at IS NULL
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE fqdn = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
@@ -125,12 +129,15 @@ func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
 
 const hostByFQDNPruned = `-- name: HostByFQDNPruned :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE fqdn = $1
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE fqdn = $1
 `
 
 // HostByFQDNPruned finds a host whether it was pruned or not.
@@ -165,12 +172,15 @@ func (q *Queries) HostByFQDNPruned(ctx context.Context, fqdn string) (Host, erro
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
 
 const hostByID = `-- name: HostByID :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE id = $1 AND deleted_at IS NULL
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
@@ -204,12 +214,15 @@ func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
 
 const hostByKey = `-- name: HostByKey :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host
 WHERE key_sha256 = $1 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
 `
 
@@ -250,6 +263,9 @@ func (q *Queries) HostByKey(ctx context.Context, arg HostByKeyParams) (Host, err
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -263,7 +279,7 @@ UPDATE host SET
 		ELSE greatest(insecure_until, $4::timestamptz) END
 WHERE id = $5 AND key_sha256 = $6 AND deleted_at IS NULL AND status = 'active'
 	AND (secure OR insecure_until >= $3::timestamptz OR grace_until >= $3::timestamptz)
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostCallParams struct {
@@ -316,6 +332,9 @@ func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -325,7 +344,7 @@ UPDATE host SET insecure_until = NULL,
 	grace_until = CASE WHEN insecure_until >= $1::timestamptz THEN $2::timestamptz ELSE grace_until END,
 	updated_at = $1::timestamptz
 WHERE id = $3 AND deleted_at IS NULL AND NOT secure
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostCloseWindowParams struct {
@@ -367,6 +386,9 @@ func (q *Queries) HostCloseWindow(ctx context.Context, arg HostCloseWindowParams
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -420,7 +442,7 @@ func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (HostHoldRow
 const hostInsert = `-- name: HostInsert :one
 INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, $9::timestamptz)
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostInsertParams struct {
@@ -477,12 +499,15 @@ func (q *Queries) HostInsert(ctx context.Context, arg HostInsertParams) (Host, e
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
 
 const hostList = `-- name: HostList :many
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE deleted_at IS NULL ORDER BY fqdn
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE deleted_at IS NULL ORDER BY fqdn
 `
 
 func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
@@ -522,6 +547,9 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 			&i.ClientVersionPin,
 			&i.DeletedAt,
 			&i.DeletedWhy,
+			&i.ForceIPv4,
+			&i.ModelOverride,
+			&i.ReasoningEffortOverride,
 		); err != nil {
 			return nil, err
 		}
@@ -534,7 +562,7 @@ func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
 }
 
 const hostLock = `-- name: HostLock :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR UPDATE
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR UPDATE
 `
 
 type HostLockParams struct {
@@ -574,6 +602,9 @@ func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) (Host, error
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -582,7 +613,7 @@ const hostOpenWindow = `-- name: HostOpenWindow :one
 UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => $1::integer), $2::timestamptz),
 	updated_at = $3::timestamptz
 WHERE id = $4 AND deleted_at IS NULL AND NOT secure
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostOpenWindowParams struct {
@@ -629,6 +660,9 @@ func (q *Queries) HostOpenWindow(ctx context.Context, arg HostOpenWindowParams) 
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -652,7 +686,7 @@ UPDATE host SET deleted_at = $1::timestamptz, deleted_why = batch.why
 FROM batch
 WHERE host.id = batch.id AND host.deleted_at IS NULL
 	AND (host.updated_at, host.last_seen_at, host.expires_at) IS NOT DISTINCT FROM (batch.updated_at, batch.last_seen_at, batch.expires_at)
-RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override
 `
 
 type HostPruneParams struct {
@@ -708,6 +742,9 @@ func (q *Queries) HostPrune(ctx context.Context, arg HostPruneParams) ([]Host, e
 			&i.ClientVersionPin,
 			&i.DeletedAt,
 			&i.DeletedWhy,
+			&i.ForceIPv4,
+			&i.ModelOverride,
+			&i.ReasoningEffortOverride,
 		); err != nil {
 			return nil, err
 		}
@@ -762,7 +799,7 @@ UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
 	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN greatest(expires_at, $9::timestamptz) END,
 	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz
 WHERE fqdn = $10
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostRekeyParams struct {
@@ -825,6 +862,9 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -833,7 +873,7 @@ const hostRestore = `-- name: HostRestore :one
 UPDATE host SET deleted_at = NULL, deleted_why = NULL, updated_at = $1::timestamptz,
 	expires_at = CASE WHEN expires_at > $1::timestamptz THEN expires_at END
 WHERE fqdn = $2 AND deleted_at IS NOT NULL
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostRestoreParams struct {
@@ -873,6 +913,9 @@ func (q *Queries) HostRestore(ctx context.Context, arg HostRestoreParams) (Host,
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }
@@ -927,28 +970,34 @@ UPDATE host SET
 	may_store = coalesce($5, may_store), allow_from = coalesce($6::cidr[], allow_from),
 	window_minutes = coalesce($7::smallint, window_minutes),
 	client_version_pin = CASE WHEN $8::boolean THEN $9::text ELSE client_version_pin END,
-	bound_ip = CASE WHEN $10::boolean THEN NULL ELSE bound_ip END,
-	updated_at = $11::timestamptz
-WHERE id = $12 AND deleted_at IS NULL
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why
+	force_ipv4 = coalesce($10, force_ipv4),
+	model_override = nullif(coalesce($11::text, model_override), ''),
+	reasoning_effort_override = nullif(coalesce($12::text, reasoning_effort_override), ''),
+	bound_ip = CASE WHEN $13::boolean THEN NULL ELSE bound_ip END,
+	updated_at = $14::timestamptz
+WHERE id = $15 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
 `
 
 type HostUpdateParams struct {
-	Status           *string
-	Secure           *bool
-	VIP              *bool
-	Roaming          *bool
-	MayStore         *bool
-	AllowFrom        []netip.Prefix
-	WindowMinutes    *int16
-	SetPin           bool
-	ClientVersionPin *string
-	Unbind           bool
-	Now              time.Time
-	ID               int64
+	Status                  *string
+	Secure                  *bool
+	VIP                     *bool
+	Roaming                 *bool
+	MayStore                *bool
+	AllowFrom               []netip.Prefix
+	WindowMinutes           *int16
+	SetPin                  bool
+	ClientVersionPin        *string
+	ForceIPv4               *bool
+	ModelOverride           *string
+	ReasoningEffortOverride *string
+	Unbind                  bool
+	Now                     time.Time
+	ID                      int64
 }
 
-// HostUpdate changes what is not NULL.
+// HostUpdate changes what is not NULL; an empty model or effort is none.
 func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostUpdate,
 		arg.Status,
@@ -960,6 +1009,9 @@ func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, e
 		arg.WindowMinutes,
 		arg.SetPin,
 		arg.ClientVersionPin,
+		arg.ForceIPv4,
+		arg.ModelOverride,
+		arg.ReasoningEffortOverride,
 		arg.Unbind,
 		arg.Now,
 		arg.ID,
@@ -993,6 +1045,9 @@ func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, e
 		&i.ClientVersionPin,
 		&i.DeletedAt,
 		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
 	)
 	return i, err
 }

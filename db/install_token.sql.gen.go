@@ -120,7 +120,7 @@ func (q *Queries) InstallTokenReplace(ctx context.Context, hostID int64) (int64,
 }
 
 const installTokenState = `-- name: InstallTokenState :one
-SELECT t.id, t.host_id, t.token_sha256, t.token_prefix, t.key_sealed, t.created_at, t.expires_at, t.used_at, t.used_from, t.replaced_at, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now()
+SELECT t.id, t.host_id, t.token_sha256, t.token_prefix, t.key_sealed, t.created_at, t.expires_at, t.used_at, t.used_from, t.replaced_at, h.fqdn, h.force_ipv4, (t.key_sealed IS NOT NULL AND t.expires_at > now()
 	AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now()))::boolean AS ready
 FROM install_token t JOIN host h ON h.id = t.host_id
 WHERE t.token_sha256 = $1
@@ -138,6 +138,7 @@ type InstallTokenStateRow struct {
 	UsedFrom    *netip.Addr
 	ReplacedAt  *time.Time
 	FQDN        string
+	ForceIPv4   bool
 	Ready       bool
 }
 
@@ -158,6 +159,7 @@ func (q *Queries) InstallTokenState(ctx context.Context, tokenSha256 []byte) (In
 		&i.UsedFrom,
 		&i.ReplacedAt,
 		&i.FQDN,
+		&i.ForceIPv4,
 		&i.Ready,
 	)
 	return i, err

@@ -3,9 +3,14 @@ package db_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
@@ -96,6 +101,45 @@ func TestMigrateRefusesNewer(t *testing.T) {
 	}
 	if after := one[int](t, store, "SELECT version FROM schema_version"); after != version {
 		t.Errorf("the version changed from %d to %d", version, after)
+	}
+}
+
+// A host of before has none of what 007 lets admins set, and can be changed.
+func TestMigrateFrom006(t *testing.T) {
+	t.Parallel()
+	url := dbtest.URL(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	migrator, err := migrate.NewMigrator(t.Context(), conn, "public.schema_version")
+	if err == nil {
+		err = migrator.LoadMigrations(os.DirFS("migrations"))
+	}
+	if err == nil {
+		err = migrator.MigrateTo(t.Context(), 6)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, url, db.Options{})
+	exec(t, store, `INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, bound_ip, created_at, updated_at)
+		VALUES (1, 'old.example', decode(repeat('ab', 32), 'hex'), 'abababab', '2001:db8::1', now(), now())`)
+	before := one[string](t, store, "SELECT to_jsonb(host)::text FROM host")
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	host, err := store.HostByFQDN(t.Context(), "old.example")
+	if err != nil || host.ForceIPv4 || host.ModelOverride != nil || host.ReasoningEffortOverride != nil {
+		t.Errorf("got %+v, %v; want nothing set", host, err)
+	}
+	if after := one[string](t, store, "SELECT (to_jsonb(host) - '{force_ipv4,model_override,reasoning_effort_override}'::text[])::text FROM host"); after != before {
+		t.Errorf("got row\n%s\nwant\n%s", after, before)
+	}
+	changed, err := store.HostUpdate(t.Context(), db.HostUpdateParams{ID: host.ID, Now: time.Now(), ForceIPv4: new(true), ModelOverride: new("o3")})
+	if err != nil || !changed.ForceIPv4 || *changed.ModelOverride != "o3" || changed.ReasoningEffortOverride != nil {
+		t.Errorf("got %+v, %v", changed, err)
 	}
 }
 

@@ -130,6 +130,12 @@ type Host struct {
 	// Pruned: its key is refused; the row goes for good 7 days later, and may be restored until then.
 	DeletedAt  *time.Time
 	DeletedWhy *string
+	// Its cdx connects to nothing by IPv6. A binding to an IPv6 address gives way to the first IPv4 one.
+	ForceIPv4 bool
+	// The model that Codex runs with where its user names none. NULL: Codex's own.
+	ModelOverride *string
+	// So for the reasoning effort.
+	ReasoningEffortOverride *string
 }
 
 // System users that cdx ran as on a host, so that an uninstall knows whose files to remove.

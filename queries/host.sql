@@ -40,7 +40,7 @@ SELECT count(*) FROM host WHERE deleted_at IS NULL;
 
 -- name: HostBindIP :one
 -- HostBindIP pins the host to an address, if it may be: on first use, within the network of @bits bits it is pinned to
--- (then the pin stays), or when it may move. Two first contacts racing cannot both win: the second waits
+-- (then the pin stays), when it may move, or when it leaves an IPv6 address because it is to use IPv4 only. Two first contacts racing cannot both win: the second waits
 -- for the row and then sees the binding. No row: the key is pinned elsewhere, the address is outside the host's
 -- networks, or the key is no longer this host's. It is a contact like every other: see HostTouch.
 WITH before AS (
@@ -54,7 +54,8 @@ UPDATE host SET bound_ip = CASE WHEN before.here THEN before.bound_ip ELSE @ip::
 FROM before
 WHERE host.id = before.id
 	AND (cardinality(host.allow_from) = 0 OR @ip::inet <<= ANY (host.allow_from))
-	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0)
+	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0
+		OR (host.force_ipv4 AND family(before.bound_ip) = 6 AND family(@ip::inet) = 4))
 RETURNING sqlc.embed(host), before.bound_ip AS previous_ip, before.here::boolean AS here;
 
 -- name: HostTouch :exec
@@ -95,13 +96,16 @@ SELECT * FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS
 DELETE FROM host WHERE id = @id RETURNING fqdn;
 
 -- name: HostUpdate :one
--- HostUpdate changes what is not NULL.
+-- HostUpdate changes what is not NULL; an empty model or effort is none.
 UPDATE host SET
 	status = coalesce(sqlc.narg('status'), status), secure = coalesce(sqlc.narg('secure'), secure),
 	vip = coalesce(sqlc.narg('vip'), vip), roaming = coalesce(sqlc.narg('roaming'), roaming),
 	may_store = coalesce(sqlc.narg('may_store'), may_store), allow_from = coalesce(sqlc.narg('allow_from')::cidr[], allow_from),
 	window_minutes = coalesce(sqlc.narg('window_minutes')::smallint, window_minutes),
 	client_version_pin = CASE WHEN @set_pin::boolean THEN sqlc.narg('client_version_pin')::text ELSE client_version_pin END,
+	force_ipv4 = coalesce(sqlc.narg('force_ipv4'), force_ipv4),
+	model_override = nullif(coalesce(sqlc.narg('model_override')::text, model_override), ''),
+	reasoning_effort_override = nullif(coalesce(sqlc.narg('reasoning_effort_override')::text, reasoning_effort_override), ''),
 	bound_ip = CASE WHEN @unbind::boolean THEN NULL ELSE bound_ip END,
 	updated_at = @now::timestamptz
 WHERE id = @id AND deleted_at IS NULL

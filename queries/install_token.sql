@@ -10,7 +10,7 @@ RETURNING expires_at;
 -- name: InstallTokenState :one
 -- InstallTokenState looks without touching: the database's clock decides whether the token is still good. One of a host
 -- that was pruned or has expired is not: its key is dead.
-SELECT t.*, h.fqdn, (t.key_sealed IS NOT NULL AND t.expires_at > now()
+SELECT t.*, h.fqdn, h.force_ipv4, (t.key_sealed IS NOT NULL AND t.expires_at > now()
 	AND h.deleted_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > now()))::boolean AS ready
 FROM install_token t JOIN host h ON h.id = t.host_id
 WHERE t.token_sha256 = @token_sha256;

@@ -41,6 +41,8 @@ func (s *Service) Find(ctx context.Context, presented string) (*db.Host, error) 
 //	the host has networks, none has the address   ErrIPMismatch
 //	it is bound to this address, or to its /64    let in
 //	it is unbound, roaming, or has networks       let in and bound there
+//	it is to use IPv4 only, the address is IPv4,
+//	and its binding is IPv6                       let in and bound there
 //	otherwise                                     ErrIPMismatch
 func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr) (*db.Host, error) {
 	if host.Status != active {
@@ -78,7 +80,8 @@ func (s *Service) MayComeFrom(host *db.Host, from netip.Addr) bool {
 	case len(host.AllowFrom) > 0:
 		return contains(host.AllowFrom, from)
 	}
-	return host.Roaming || host.BoundIP == nil || s.sameNetwork(*host.BoundIP, from)
+	return host.Roaming || host.BoundIP == nil || s.sameNetwork(*host.BoundIP, from) ||
+		host.ForceIPv4 && host.BoundIP.Is6() && from.Is4()
 }
 
 // bindingBits is how much of an address binds: all of an IPv4 one, the network of an IPv6 one, whose rest a machine

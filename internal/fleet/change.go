@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,6 +28,10 @@ type Change struct {
 	WindowMinutes *int           // 0 to 480
 	ClientVersion *string        // the Codex version it is to run; "": the fleet's
 	Unbind        bool           // the next address it calls from is its address
+
+	ForceIPv4       *bool   // its cdx connects to nothing by IPv6; a binding to an IPv6 address ends, since it cannot come from there any more
+	Model           *string // that Codex runs with where its user names none; "": Codex's own
+	ReasoningEffort *string // likewise
 }
 
 // Update changes a host. Errors: ErrHostNotFound; kind Invalid.
@@ -34,6 +39,7 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	params := db.HostUpdateParams{
 		ID: id, Now: s.now(), Secure: c.Secure, VIP: c.VIP, Roaming: c.Roaming, MayStore: c.MayStore,
 		AllowFrom: c.AllowFrom, Unbind: c.Unbind,
+		ForceIPv4: c.ForceIPv4, ModelOverride: c.Model, ReasoningEffortOverride: c.ReasoningEffort,
 	}
 	details := audit.Details{}
 	note := func(name string, flag *bool) {
@@ -46,6 +52,7 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	note("roaming", c.Roaming)
 	note("may_store", c.MayStore)
 	note("enabled", c.Enabled)
+	note("force_ipv4", c.ForceIPv4)
 	if c.Enabled != nil {
 		params.Status = new("disabled")
 		if *c.Enabled {
@@ -77,13 +84,41 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		params.SetPin = true
 		details["client_version"] = pin
 	}
+	for _, name := range []struct {
+		field    string
+		value    *string
+		maxBytes int
+	}{{"model_override", c.Model, maxModelBytes}, {"reasoning_effort_override", c.ReasoningEffort, maxEffortBytes}} {
+		if name.value == nil {
+			continue
+		}
+		if *name.value != "" && (len(*name.value) > name.maxBytes || !modelName.MatchString(*name.value)) {
+			return nil, errs.Field(name.field, fmt.Sprintf(
+				"%s must be a name of letters, digits and ._:/@+- that begins with a letter or digit, at most %d characters, or an empty text for none",
+				name.field, name.maxBytes))
+		}
+		details[name.field] = *name.value
+	}
 	if c.Unbind {
 		details["unbind"] = true
 	}
 	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
-		return q.HostUpdate(ctx, params)
+		host, err := q.HostUpdate(ctx, params)
+		if err != nil || c.ForceIPv4 == nil || !*c.ForceIPv4 || host.BoundIP == nil || !host.BoundIP.Is6() {
+			return host, err
+		}
+		details["unbind"] = true
+		return q.HostUpdate(ctx, db.HostUpdateParams{ID: id, Now: s.now(), Unbind: true})
 	})
 }
+
+// modelName is what a model or an effort may be called. Clients put it into a command line, and use no other.
+var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$`)
+
+const (
+	maxModelBytes  = 128
+	maxEffortBytes = 32
+)
 
 const maxNetworks = 64
 

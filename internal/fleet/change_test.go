@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,13 @@ func TestUpdate(t *testing.T) {
 		{fleet.Change{ClientVersion: new(" v0.63.0\n")}, "client_version_pin", `"0.63.0"`, `{"client_version": "0.63.0"}`},
 		{fleet.Change{ClientVersion: new("codex-cli 0.64.0-alpha.1")}, "client_version_pin", `"0.64.0-alpha.1"`, `{"client_version": "0.64.0-alpha.1"}`},
 		{fleet.Change{ClientVersion: new(" ")}, "client_version_pin", "null", `{"client_version": ""}`},
+		{fleet.Change{ForceIPv4: new(true)}, "force_ipv4", "true", `{"force_ipv4": true}`},
+		{fleet.Change{ForceIPv4: new(false)}, "force_ipv4", "false", `{"force_ipv4": false}`},
+		{fleet.Change{Model: new("openai/gpt-5.1+codex")}, "model_override", `"openai/gpt-5.1+codex"`, `{"model_override": "openai/gpt-5.1+codex"}`},
+		{fleet.Change{ReasoningEffort: new("high")}, "reasoning_effort_override", `"high"`, `{"reasoning_effort_override": "high"}`},
+		{fleet.Change{VIP: new(true)}, "vip", "true", `{"vip": true}`}, // which leaves the names as they are
+		{fleet.Change{Model: new("")}, "model_override", "null", `{"model_override": ""}`},
+		{fleet.Change{ReasoningEffort: new("")}, "reasoning_effort_override", "null", `{"reasoning_effort_override": ""}`},
 		{fleet.Change{Unbind: true}, "bound_ip", "null", `{"unbind": true}`},
 	} {
 		r.clock.pass(time.Minute)
@@ -120,6 +128,14 @@ func TestUpdateRefusals(t *testing.T) {
 		"a word as version":           {fleet.Change{ClientVersion: new("newest")}, "client_version"},
 		"no version":                  {fleet.Change{ClientVersion: new("codex-cli")}, "client_version"},
 		"a command as version":        {fleet.Change{ClientVersion: new("0.63.0; rm -rf /")}, "client_version"},
+		"a blank as model":            {fleet.Change{Model: new(" ")}, "model_override"},
+		"an option as model":          {fleet.Change{Model: new("-c")}, "model_override"},
+		"a quote in a model":          {fleet.Change{Model: new(`o3"`)}, "model_override"},
+		"a line in a model":           {fleet.Change{Model: new("o3\n")}, "model_override"},
+		"a long model":                {fleet.Change{Model: new(strings.Repeat("m", 129))}, "model_override"},
+		"a letter of two bytes":       {fleet.Change{Model: new("größer")}, "model_override"},
+		"a quote in an effort":        {fleet.Change{ReasoningEffort: new(`hi"gh`)}, "reasoning_effort_override"},
+		"a long effort":               {fleet.Change{ReasoningEffort: new(strings.Repeat("e", 33))}, "reasoning_effort_override"},
 		"an option as version":        {fleet.Change{ClientVersion: new("--force")}, "client_version"},
 	} {
 		c.change.VIP, c.change.Unbind = new(true), true // which must not happen either
@@ -139,6 +155,7 @@ func TestUpdateRefusals(t *testing.T) {
 	for name, change := range map[string]fleet.Change{
 		"64 networks": {AllowFrom: slices.Repeat(prefixes("10.0.0.0/8"), 64)}, "everything": {AllowFrom: prefixes("0.0.0.0/0", "::/0")},
 		"a long version": {ClientVersion: new(strings.Repeat("9", 1000))},
+		"long names":     {Model: new(strings.Repeat("m", 128)), ReasoningEffort: new(strings.Repeat("e", 32))},
 	} {
 		if _, err := r.Update(t.Context(), e.Host.ID, change, operator); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -153,7 +170,7 @@ func TestUpdatesAtOnce(t *testing.T) {
 	e := r.register(t, fleet.Registration{})
 	changes := []fleet.Change{
 		{VIP: new(true)}, {Roaming: new(true)}, {MayStore: new(false)}, {Secure: new(false)}, {Enabled: new(false)}, {WindowMinutes: new(7)},
-		{ClientVersion: new("0.63.0")}, {AllowFrom: prefixes("10.0.0.0/8")},
+		{ClientVersion: new("0.63.0")}, {AllowFrom: prefixes("10.0.0.0/8")}, {ForceIPv4: new(true)}, {Model: new("o3")}, {ReasoningEffort: new("high")},
 	}
 	failures := everybody(len(changes), func(i int) error {
 		_, err := r.Update(t.Context(), e.Host.ID, changes[i], operator)
@@ -166,8 +183,9 @@ func TestUpdatesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintf("%t %t %t %t %s %d %s %v", h.VIP, h.Roaming, h.MayStore, h.Secure, h.Status, *h.WindowMinutes, *h.ClientVersionPin, h.AllowFrom)
-	if want := "true true false false disabled 7 0.63.0 [10.0.0.0/8]"; got != want {
+	got := fmt.Sprintf("%t %t %t %t %s %d %s %v %t %s %s", h.VIP, h.Roaming, h.MayStore, h.Secure, h.Status, *h.WindowMinutes, *h.ClientVersionPin, h.AllowFrom,
+		h.ForceIPv4, *h.ModelOverride, *h.ReasoningEffortOverride)
+	if want := "true true false false disabled 7 0.63.0 [10.0.0.0/8] true o3 high"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -207,6 +225,100 @@ func TestUnbind(t *testing.T) {
 	}
 	_, err := r.enter(t, e.Key, home)
 	is(t, "its old address", err, fleet.ErrIPMismatch)
+}
+
+// A name that the gateway takes is one that cdx hands to Codex: cdx has the rule too, for what another gateway may say.
+func TestNamesAreThoseOfTheClient(t *testing.T) {
+	t.Parallel()
+	const rule = "regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$`)"
+	for _, path := range []string{"change.go", "../cdx/hostmodel.go"} {
+		if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), "modelName = "+rule) {
+			t.Errorf("%s: %v; want modelName to be %s", path, err, rule)
+		}
+	}
+}
+
+// A host that is to use IPv4 only loses a binding to an IPv6 address, and no other. Its next call may still be by IPv6,
+// since it learns of it from the answer: that must not keep it out afterwards.
+func TestIPv4Only(t *testing.T) {
+	t.Parallel()
+	there, elsewhere := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:0:1::1")
+	force := func(t *testing.T, r *rig, on bool) (details string) {
+		t.Helper()
+		host, err := r.ByFQDN(t.Context(), "build7.example")
+		if err == nil {
+			_, err = r.Update(t.Context(), host.ID, fleet.Change{ForceIPv4: &on}, operator)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value[string](t, r, "SELECT (details - 'fqdn')::text FROM audit_entry ORDER BY id DESC LIMIT 1")
+	}
+	enter := func(t *testing.T, r *rig, e *fleet.Enrolment, from netip.Addr, want error) {
+		t.Helper()
+		_, err := r.enter(t, e.Key, from)
+		is(t, from.String(), err, want)
+		host, err := r.ByFQDN(t.Context(), "build7.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Who is let in may come again, and who is not may not leave in the host's name either.
+		if may := r.MayComeFrom(host, from); may != (want == nil) {
+			t.Errorf("%s: got %t, may come from there", from, may)
+		}
+	}
+	t.Run("bound to IPv6", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		e := r.register(t, fleet.Registration{})
+		r.mustEnter(t, e.Key, there)
+		if got := force(t, r, true); got != `{"unbind": true, "force_ipv4": true}` || r.bound(t, "build7.example") != "" {
+			t.Errorf("got %s recorded, bound to %q", got, r.bound(t, "build7.example"))
+		}
+		enter(t, r, e, there, nil)
+		enter(t, r, e, elsewhere, fleet.ErrIPMismatch)
+		enter(t, r, e, home, nil)
+		enter(t, r, e, away, fleet.ErrIPMismatch)
+		enter(t, r, e, there, fleet.ErrIPMismatch)
+		if got := force(t, r, true); got != `{"force_ipv4": true}` || r.bound(t, "build7.example") != home.String() {
+			t.Errorf("again: got %s recorded, bound to %q", got, r.bound(t, "build7.example"))
+		}
+	})
+	t.Run("bound to IPv4", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		e := r.register(t, fleet.Registration{})
+		r.mustEnter(t, e.Key, home)
+		force(t, r, true)
+		enter(t, r, e, away, fleet.ErrIPMismatch)
+		enter(t, r, e, there, fleet.ErrIPMismatch)
+		enter(t, r, e, home, nil)
+	})
+	t.Run("not any more", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		e := r.register(t, fleet.Registration{})
+		force(t, r, true)
+		r.mustEnter(t, e.Key, there)
+		if got := force(t, r, false); got != `{"force_ipv4": false}` || r.bound(t, "build7.example") != there.String() {
+			t.Errorf("got %s recorded, bound to %q", got, r.bound(t, "build7.example"))
+		}
+		enter(t, r, e, home, fleet.ErrIPMismatch)
+	})
+	t.Run("two at once", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		e := r.register(t, fleet.Registration{})
+		force(t, r, true)
+		r.mustEnter(t, e.Key, there)
+		failures := everybody(20, func(i int) error {
+			_, err := r.enter(t, e.Key, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+			return err
+		})
+		if n := count(failures, nil); n != 1 {
+			t.Errorf("got %d addresses let in, want the first alone: %v", n, errors.Join(failures...))
+		}
+	})
 }
 
 // left is how long an insecure host's window is still open; 0: it has none.

@@ -164,6 +164,7 @@ func (s *Service) recordRegistration(ctx context.Context, q *db.Queries, e *Enro
 type TokenState struct {
 	State     string // api.InstallReady, InstallUsed, InstallExpired, InstallUnknown
 	FQDN      string
+	ForceIPv4 bool // the host is to use IPv4 only
 	ExpiresAt time.Time
 	UsedAt    time.Time  // zero unless used
 	UsedFrom  netip.Addr // zero unless used
@@ -179,7 +180,7 @@ func (s *Service) LookUpToken(ctx context.Context, token InstallToken) (TokenSta
 	case err != nil:
 		return TokenState{}, fmt.Errorf("looking up an install token: %w", err)
 	}
-	state := TokenState{State: api.InstallExpired, FQDN: row.FQDN, ExpiresAt: row.ExpiresAt, Replaced: row.ReplacedAt != nil}
+	state := TokenState{State: api.InstallExpired, FQDN: row.FQDN, ForceIPv4: row.ForceIPv4, ExpiresAt: row.ExpiresAt, Replaced: row.ReplacedAt != nil}
 	switch {
 	case row.Ready:
 		state.State = api.InstallReady

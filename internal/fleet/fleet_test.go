@@ -191,6 +191,16 @@ func TestWire(t *testing.T) {
 	if got := fmt.Sprint(answer.Host); got != fmt.Sprint(want) {
 		t.Errorf("got host\n%s\nwant\n%s", got, fmt.Sprint(want))
 	}
+	if _, err := r.Update(t.Context(), e.Host.ID, fleet.Change{ForceIPv4: new(true), Model: new("o3"), ReasoningEffort: new("high")}, operator); err != nil {
+		t.Fatal(err)
+	}
+	host, err := r.ByFQDN(t.Context(), "build7.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set := fleet.Wire(host); !set.ForceIPv4 || *set.ModelOverride != "o3" || *set.ReasoningEffortOverride != "high" {
+		t.Errorf("got %+v", set)
+	}
 	if got := fmt.Sprint(answer.Installer); got != fmt.Sprint(map[string]any{
 		"token": e.Token.Reveal(), "url": e.URL, "command": "curl -fsSL " + e.URL + " | sh", "expires_at": e.ExpiresAt.UTC().Format(api.TimeFormat),
 	}) {

@@ -16,6 +16,7 @@ func Wire(h *db.Host) api.Host {
 		APICalls: h.APICalls, AllowRoamingIPs: h.Roaming, Secure: h.Secure, VIP: h.VIP,
 		ClientVersionOverride: h.ClientVersionPin, InsecureWindowMinutes: windowOf(h),
 		InsecureEnabledUntil: wireTime(h.InsecureUntil), InsecureGraceUntil: wireTime(h.GraceUntil),
+		ForceIPv4: h.ForceIPv4, ModelOverride: h.ModelOverride, ReasoningEffortOverride: h.ReasoningEffortOverride,
 	}
 }
 

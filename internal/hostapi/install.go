@@ -59,7 +59,7 @@ func (s *Surface) scriptFor(state fleet.TokenState, install token.Token) ([]byte
 	}
 	return installScript(installScriptParams{
 		BaseURL: s.cfg.PublicURL, FQDN: state.FQDN, Token: install.Reveal(), Version: s.cfg.Version, Clients: shellClients(builds),
-		Reach: transport{CA: s.cfg.PublicCA()},
+		Reach: transport{CA: s.cfg.PublicCA(), IPv4Only: state.ForceIPv4},
 	}), nil
 }
 

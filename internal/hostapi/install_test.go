@@ -16,6 +16,20 @@ import (
 	"github.com/cdxgate/cdxgate/internal/release"
 )
 
+// A host that is to use IPv4 only is installed so, as soon as an admin has said it.
+func TestInstallerOfAnIPv4OnlyHost(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{Clients: builds})
+	hosts := map[string]bool{g.Register(t, "both.example").Token.Reveal(): false, g.Register(t, "four.example").Token.Reveal(): true}
+	g.Exec(t, "UPDATE host SET force_ipv4 = true WHERE fqdn = 'four.example'")
+	for token, want := range hosts {
+		script := string(g.Do(t, gatewaytest.Request{Path: api.PathInstall + token}).Body)
+		if strings.Contains(script, "curl -fsSL -4 ") != want || strings.Contains(script, "wget -q -4 ") != want {
+			t.Errorf("got a script for IPv4 only, want %t:\n%s", want, script)
+		}
+	}
+}
+
 // Whatever became of a token, looking answers 200, says so, and changes nothing; only POST spends it.
 func TestInstallerStates(t *testing.T) {
 	t.Parallel()

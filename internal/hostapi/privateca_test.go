@@ -306,7 +306,7 @@ func TestInstallScriptOfAnIPv4OnlyHost(t *testing.T) {
 	for _, downloader := range []string{"curl", "wget"} {
 		for _, ca := range []string{"", "PEM"} {
 			m := newMachine(t, []byte(stubClient), "sha256sum", "mktemp")
-			m.stub(downloader, `[ "$1" = --help ] && echo --ca-certificate; echo "$@" >>"$HOME/asked"; exit 1`)
+			m.stub(downloader, `[ "$1" = --help ] && echo --ca-certificate --inet4-only; echo "$@" >>"$HOME/asked"; exit 1`)
 			params := m.params([]byte(stubClient))
 			params.Reach = transport{CA: ca, IPv4Only: true}
 			m.script = installScript(params)
@@ -317,6 +317,22 @@ func TestInstallScriptOfAnIPv4OnlyHost(t *testing.T) {
 				t.Errorf("%s was called as %q, %v", downloader, asked, err)
 			}
 		}
+	}
+}
+
+// A wget that does not know IPv4 from IPv6 would print how it is used.
+func TestInstallScriptWithAWgetOfNoIPv4Only(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, []byte(stubClient), "sha256sum", "mktemp")
+	m.stub("wget", `[ "$1" = --help ] || : >"$HOME/asked"; echo "Usage: wget [-cqS] [-O FILE] URL" >&2; exit 1`)
+	params := m.params([]byte(stubClient))
+	params.Reach = transport{IPv4Only: true}
+	m.script = installScript(params)
+	if _, stderr, status := m.run("sh"); status != 69 || !strings.HasPrefix(stderr, "✗ this machine's wget cannot be told to use IPv4 only, so nothing was installed\n  Install curl") {
+		t.Errorf("got status %d, %q", status, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(m.home, "asked")); err == nil {
+		t.Error("wget was called nevertheless")
 	}
 }
 

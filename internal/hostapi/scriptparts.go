@@ -78,19 +78,24 @@ func shellTools(t transport) string {
 	b.WriteString("	get() { # URL FILE\n		if have curl; then\n")
 	b.WriteString("			" + t.curl("-fsSL") + " -o \"$2\" \"$1\"\n		elif have wget; then\n")
 	if t.CA != "" {
-		b.WriteString(shellWgetKnowsCA)
+		b.WriteString(shellWgetKnows("--ca-certificate", "whom to trust"))
+	}
+	if t.IPv4Only {
+		b.WriteString(shellWgetKnows("--inet4-only", "to use IPv4 only"))
 	}
 	b.WriteString("			" + t.wget("-q") + " -O \"$2\" \"$1\"\n")
 	b.WriteString(shellToolsTail)
 	return b.String()
 }
 
-// shellWgetKnowsCA fails where wget is that of busybox, which would say no more than how it is used.
-const shellWgetKnowsCA = `			case $(wget --help 2>&1) in
-			*--ca-certificate*) ;;
-			*) fail 69 "this machine's wget cannot be told whom to trust, so nothing was installed" "Install curl, then try again." ;;
+// shellWgetKnows fails where wget lacks an option, as that of busybox does, which would say no more than how it is used.
+func shellWgetKnows(option, what string) string {
+	return `			case $(wget --help 2>&1) in
+			*` + option + `*) ;;
+			*) fail 69 "this machine's wget cannot be told ` + what + `, so nothing was installed" "Install curl, then try again." ;;
 			esac
 `
+}
 
 const shellToolsTail = `		else
 			fail 69 "this machine has neither curl nor wget, so nothing was installed" "Install one of them, then try again."

@@ -10,7 +10,6 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
-	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/signing"
 )
@@ -22,7 +21,7 @@ const configTTL = 30 * 24 * time.Hour
 func (s *Surface) hostConfig(host *db.Host) api.HostConfig {
 	return api.HostConfig{
 		BaseURL: s.cfg.PublicURL, FQDN: host.FQDN, InstallationID: s.cfg.InstallationID,
-		Secure: host.Secure, IPv4Only: fleet.Wire(host).ForceIPv4, CA: s.cfg.PublicCA(),
+		Secure: host.Secure, IPv4Only: host.ForceIPv4, CA: s.cfg.PublicCA(),
 		AutoUpdate: s.cfg.Updates.Auto, ClientReleaseKey: s.cfg.Updates.ReleaseKey, CodexReleases: s.cfg.Updates.CodexReleases,
 	}
 }

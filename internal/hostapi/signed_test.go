@@ -120,6 +120,15 @@ func TestSignedConfiguration(t *testing.T) {
 		t.Errorf("got %s %s, want new times under the old ETag", fresh.ETag, text(t, got))
 	}
 	// What it says about the host does change it, and of another host it says something else.
+	g.Exec(t, "UPDATE host SET force_ipv4 = true")
+	ipv4 := synced(t, g, key, "", have).Config
+	if got := configIn(t, ipv4, pinned); !got.IPv4Only || ipv4.ETag == first.Config.ETag {
+		t.Errorf("got %s with ETag %s for a host that is to use IPv4 only", text(t, got), ipv4.ETag)
+	}
+	g.Exec(t, "UPDATE host SET force_ipv4 = false")
+	if back := synced(t, g, key, "", map[string]string{api.BlockConfig: ipv4.ETag}).Config; configIn(t, back, pinned).IPv4Only || back.ETag != first.Config.ETag {
+		t.Errorf("got %s with ETag %s when it is not to any more", back.Data, back.ETag)
+	}
 	g.Exec(t, "UPDATE host SET secure = false, insecure_until = $1", now.AddDate(1, 0, 0))
 	changed := synced(t, g, key, "", have).Config
 	if got := configIn(t, changed, pinned); got.Secure || changed.ETag == first.Config.ETag {

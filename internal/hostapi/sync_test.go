@@ -99,6 +99,26 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// What admins set for a host is in its block, which then comes again.
+func TestSyncSettingsOfAHost(t *testing.T) {
+	t.Parallel()
+	g, host := begin(t, authtest.New(authtest.Options{}))
+	key := host.Key.Reveal()
+	first := syncing(t, g, key, body{"wrapper_version": "1.2.3"})
+	have := etags(&first)
+	for _, c := range []struct{ set, want string }{
+		{"force_ipv4 = true, model_override = 'o3', reasoning_effort_override = 'high'", `"force_ipv4":true,"model_override":"o3","reasoning_effort_override":"high"`},
+		{"force_ipv4 = false, model_override = NULL", `"force_ipv4":false,"model_override":null,"reasoning_effort_override":"high"`},
+	} {
+		g.Exec(t, "UPDATE host SET "+c.set)
+		answer := syncing(t, g, key, body{"wrapper_version": "1.2.3", "etags": have})
+		if !strings.Contains(string(answer.Host.Data), c.want) || answer.Versions.Data != nil {
+			t.Errorf("%s: got host %s, versions %s", c.set, answer.Host.Data, answer.Versions.Data)
+		}
+		have = etags(&answer)
+	}
+}
+
 // One part that is no good does not keep the host from the others.
 func TestSyncPartly(t *testing.T) {
 	t.Parallel()

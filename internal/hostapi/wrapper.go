@@ -115,7 +115,8 @@ func (s *Surface) transition(r *call.Request, host *db.Host) (*wrapper, error) {
 	}
 	made.script = transitionScript(transitionParams{
 		BaseURL: s.cfg.PublicURL, APIKey: key.Reveal(), FQDN: host.FQDN, Secure: host.Secure,
-		InstallationID: s.cfg.InstallationID, Version: s.cfg.Version, Reach: transport{CA: s.cfg.PublicCA()},
+		InstallationID: s.cfg.InstallationID, Version: s.cfg.Version,
+		Reach: transport{CA: s.cfg.PublicCA(), IPv4Only: host.ForceIPv4},
 	})
 	sum := sha256.Sum256(made.script)
 	made.sha256, made.size = hex.EncodeToString(sum[:]), int64(len(made.script))

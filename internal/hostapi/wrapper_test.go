@@ -101,6 +101,13 @@ func TestWrapper(t *testing.T) {
 	if after, _ := announced(t, g, one, nil); after == before {
 		t.Error("an insecure host is announced the wrapper of a secure one")
 	}
+	g.Exec(t, "UPDATE host SET force_ipv4 = true WHERE fqdn = 'two.example'")
+	for key, want := range map[string]bool{one: false, two: true} {
+		script := string(g.Do(t, gatewaytest.Request{Path: "/wrapper/download", Key: key}).Body)
+		if strings.Contains(script, "curl -fsSL -4 ") != want || strings.Contains(script, "wget -q -4 ") != want {
+			t.Errorf("got a script for IPv4 only, want %t:\n%s", want, script)
+		}
+	}
 	bearer := g.Do(t, gatewaytest.Request{Path: "/wrapper/download", Header: http.Header{"Authorization": {"Bearer " + two}}})
 	if bearer.Status != 200 || !strings.Contains(string(bearer.Body), two) {
 		t.Errorf("got %d %s with a bearer token", bearer.Status, bearer.Body)

@@ -108,8 +108,11 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 			{"window", windowOf(host)},
 			{"key", host.KeyPrefix + "…"},
 			{"login", l.Login},
-			{"may store", map[bool]string{true: "yes", false: "no"}[host.MayStore]},
+			{"may store", yesOrNo[host.MayStore]},
+			{"ipv4 only", yesOrNo[host.ForceIPv4]},
 			{"codex", codexOf(host)},
+			{"model", orDash(host.ModelOverride)},
+			{"effort", orDash(host.ReasoningEffortOverride)},
 			{"cdx", orDash(host.WrapperVersion)},
 			{"calls", fmt.Sprint(host.APICalls)},
 			{"seen", ago(host.LastSeenAt, now)},
@@ -249,6 +252,8 @@ func codexOf(host *db.Host) string {
 	}
 	return orDash(host.ClientVersion)
 }
+
+var yesOrNo = map[bool]string{true: "yes", false: "no"}
 
 func dash(text string) string {
 	if text == "" {

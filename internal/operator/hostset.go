@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,15 +22,16 @@ func (c *Console) host(ctx context.Context, fqdn string) (*db.Host, error) {
 
 // HostSet changes a host and says what that means for it.
 func (c *Console) HostSet(ctx context.Context, fqdn string, change fleet.Change) error {
-	host, err := c.host(ctx, fqdn)
+	before, err := c.host(ctx, fqdn)
 	if err != nil {
 		return err
 	}
-	if host, err = c.fleet.Update(ctx, host.ID, change, c.by); err != nil {
+	host, err := c.fleet.Update(ctx, before.ID, change, c.by)
+	if err != nil {
 		return inFlags(err)
 	}
 	c.say("✓ %s: %s", host.FQDN, strings.Join(changes(change), ", "))
-	for _, words := range meaning(host, change) {
+	for _, words := range meaning(before, host, change) {
 		c.say("  %s", words)
 	}
 	return c.printHost(ctx, host)
@@ -45,6 +48,7 @@ func inFlags(err error) error {
 	for field, texts := range refusal.Fields {
 		flag := map[string]string{
 			"insecure_window_minutes": "--window", "duration_minutes": "--minutes", "allow_from": "--allow-from", "client_version": "--codex",
+			"model_override": "--model", "reasoning_effort_override": "--reasoning-effort",
 		}[field]
 		if flag == "" || len(texts) == 0 {
 			return err
@@ -66,6 +70,7 @@ func changes(c fleet.Change) (all []string) {
 	flag("vip", c.VIP)
 	flag("roaming", c.Roaming)
 	flag("may-store", c.MayStore)
+	flag("ipv4-only", c.ForceIPv4)
 	if c.AllowFrom != nil {
 		all = append(all, "allow-from="+orWord(networksOf(c.AllowFrom), "none"))
 	}
@@ -74,6 +79,12 @@ func changes(c fleet.Change) (all []string) {
 	}
 	if c.ClientVersion != nil {
 		all = append(all, "codex="+orWord(*c.ClientVersion, "fleet"))
+	}
+	if c.Model != nil {
+		all = append(all, "model="+orWord(*c.Model, "none"))
+	}
+	if c.ReasoningEffort != nil {
+		all = append(all, "reasoning-effort="+orWord(*c.ReasoningEffort, "none"))
 	}
 	if c.Unbind {
 		all = append(all, "unbind")
@@ -89,7 +100,7 @@ func orWord(text, word string) string {
 }
 
 // meaning is what an operator should know who has just changed a host so.
-func meaning(host *db.Host, c fleet.Change) (all []string) {
+func meaning(before, host *db.Host, c fleet.Change) (all []string) {
 	if c.Enabled != nil && !*c.Enabled {
 		all = append(all, "Its calls are refused from now on. To end that: cdxgate host set "+host.FQDN+" --enabled")
 	}
@@ -102,8 +113,14 @@ func meaning(host *db.Host, c fleet.Change) (all []string) {
 	if len(c.AllowFrom) > 0 {
 		all = append(all, "It may call from anywhere in "+networksOf(c.AllowFrom)+", and from nowhere else.")
 	}
-	if c.Unbind {
+	if host.ForceIPv4 && len(host.AllowFrom) > 0 && !slices.ContainsFunc(host.AllowFrom, func(network netip.Prefix) bool { return network.Addr().Is4() }) {
+		all = append(all, "It cannot call any more: it is to use IPv4 only, and none of its networks is one of IPv4. To end that: cdxgate host set "+host.FQDN+" --allow-from none")
+	}
+	switch {
+	case c.Unbind:
 		all = append(all, "It is bound to the address of its next call.")
+	case before.BoundIP != nil && host.BoundIP == nil:
+		all = append(all, "It was bound to "+before.BoundIP.String()+", where it will not come from any more: it is bound to the address of its next call.")
 	}
 	return all
 }

@@ -46,7 +46,19 @@ func TestHostSet(t *testing.T) {
 		},
 		{
 			fleet.Change{WindowMinutes: new(0), Unbind: true}, "✓ build7.example: window=0, unbind\n  It is bound to the address of its next call.\n",
-			[]string{"id        1\n", "address   not bound yet, roaming\n", "window    closed, not moved on by calls\n"},
+			[]string{"id        1\n", "address   not bound yet, roaming\n", "window    closed, not moved on by calls\n", "ipv4 only no\n", "model     -\n", "effort    -\n"},
+		},
+		{
+			fleet.Change{ForceIPv4: new(true), Model: new("gpt-5.1-codex"), ReasoningEffort: new("high")},
+			"✓ build7.example: ipv4-only=true, model=gpt-5.1-codex, reasoning-effort=high\n",
+			[]string{"ipv4 only yes\n", "model     gpt-5.1-codex\n", "effort    high\n"},
+		},
+		{
+			fleet.Change{AllowFrom: networks[1:], Model: new(""), ReasoningEffort: new("")},
+			"✓ build7.example: allow-from=fd00::/8, model=none, reasoning-effort=none\n" +
+				"  It may call from anywhere in fd00::/8, and from nowhere else.\n" +
+				"  It cannot call any more: it is to use IPv4 only, and none of its networks is one of IPv4. To end that: cdxgate host set build7.example --allow-from none\n",
+			[]string{"ipv4 only yes\n", "model     -\n", "effort    -\n"},
 		},
 	} {
 		must(t, d.HostSet(t.Context(), "BUILD7.example", c.change))
@@ -68,19 +80,47 @@ func TestHostSet(t *testing.T) {
 	}
 
 	d.JSON = true
-	must(t, d.HostSet(t.Context(), "build7.example", fleet.Change{AllowFrom: networks, ClientVersion: new("v0.64.0")}))
+	must(t, d.HostSet(t.Context(), "build7.example", fleet.Change{AllowFrom: networks, ClientVersion: new("v0.64.0"), Model: new("o3")}))
 	shown := document[struct{ Host listedHost }](t, d).Host
-	if shown.ID != host.Host.ID || len(shown.AllowFrom) != 2 || shown.AllowFrom[1] != networks[1] || shown.MayStore || *shown.InsecureWindowMinutes != 0 || *shown.ClientVersionOverride != "0.64.0" {
+	if shown.ID != host.Host.ID || len(shown.AllowFrom) != 2 || shown.AllowFrom[1] != networks[1] || shown.MayStore || *shown.InsecureWindowMinutes != 0 || *shown.ClientVersionOverride != "0.64.0" ||
+		!shown.ForceIPv4 || *shown.ModelOverride != "o3" || shown.ReasoningEffortOverride != nil {
 		t.Errorf("got %+v", shown)
 	}
-	if n := d.g.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'admin.host.update' AND actor_kind = 'operator' AND host_id = $1", host.Host.ID); n != 7 {
-		t.Errorf("got %d entries, want 7 of an operator", n)
+	if n := d.g.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'admin.host.update' AND actor_kind = 'operator' AND host_id = $1", host.Host.ID); n != 9 {
+		t.Errorf("got %d entries, want 9 of an operator", n)
 	}
 	if err := d.HostSet(t.Context(), "build7.example", fleet.Change{ClientVersion: new("newest")}); errs.Of(err).Kind != errs.Invalid {
 		t.Errorf("got %v for what is no version", err)
 	}
 	if err := d.HostSet(t.Context(), "none.example", fleet.Change{VIP: new(true)}); !errors.Is(err, fleet.ErrHostNotFound) || !strings.Contains(err.Error(), "cdxgate host list") {
 		t.Errorf("got %v, want where the hosts are", err)
+	}
+}
+
+// An address that a host cannot come from any more is none of its own; the operator is told.
+func TestHostSetIPv4Only(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.g.Register(t, "build7.example")
+	for _, c := range []struct{ bound, words, left string }{
+		{"2001:db8::1", "  It was bound to 2001:db8::1, where it will not come from any more: it is bound to the address of its next call.\n", "not bound yet"},
+		{"203.0.113.9", "", "203.0.113.9, bound"},
+	} {
+		d.g.Exec(t, "UPDATE host SET force_ipv4 = false, bound_ip = $1::text::inet", c.bound)
+		must(t, d.HostSet(t.Context(), "build7.example", fleet.Change{ForceIPv4: new(true)}))
+		if out, words := d.said(); out != "" || words != "✓ build7.example: ipv4-only=true\n"+c.words {
+			t.Errorf("%s: got %q, %q", c.bound, out, words)
+		}
+		must(t, d.HostShow(t.Context(), "build7.example"))
+		if out, _ := d.said(); !strings.Contains(out, "address   "+c.left+"\n") {
+			t.Errorf("%s: got\n%s", c.bound, out)
+		}
+	}
+	for flag, change := range map[string]fleet.Change{"--model": {Model: new("-c")}, "--reasoning-effort": {ReasoningEffort: new(strings.Repeat("e", 33))}} {
+		err := d.HostSet(t.Context(), "build7.example", change)
+		if errs.Of(err).Kind != errs.Invalid || !strings.HasPrefix(err.Error(), "Validation failed: "+flag+": must be a name of letters") {
+			t.Errorf("%s: got %v", flag, err)
+		}
 	}
 }
 
