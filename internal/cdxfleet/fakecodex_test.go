@@ -63,7 +63,7 @@ func fakeCodex() {
 		path:      filepath.Join(os.Getenv("CODEX_HOME"), "auth.json"),
 		authority: strings.TrimSuffix(os.Getenv("CODEX_REFRESH_TOKEN_URL_OVERRIDE"), "/oauth/token"),
 	}
-	for _, step := range strings.Fields(os.Getenv(envCodex)) {
+	for step := range strings.FieldsSeq(os.Getenv(envCodex)) {
 		name, file, _ := strings.Cut(step, "=")
 		switch name {
 		case "refresh":
@@ -173,7 +173,7 @@ func (c *codex) revoke() {
 func (c *codex) ask(path string, body any) (status int, answer tokens) {
 	text, err := json.Marshal(body)
 	check(err)
-	request, err := http.NewRequest(http.MethodPost, c.authority+path, bytes.NewReader(text)) //nolint:noctx // the process is the bound
+	request, err := http.NewRequest(http.MethodPost, c.authority+path, bytes.NewReader(text))
 	check(err)
 	request.Header.Set("User-Agent", codexAgent+"0.169.0")
 	response, err := (&http.Client{Transport: &http.Transport{}}).Do(request)

@@ -42,7 +42,7 @@ func TestRandomHistories(t *testing.T) {
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			h := &history{world: w, random: rand.New(rand.NewPCG(seed, uint64(i)))} //nolint:gosec // to be repeated
+			h := &history{world: w, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 			w.begin()
 			w.add("a", false)
 			w.add("i", true)

@@ -36,7 +36,7 @@ func (w *world) addAhead(name string, insecure bool, ahead time.Duration) *host 
 	h := &host{w: w, name: name, dir: dir, home: filepath.Join(dir, "codex"), insecure: insecure, wrong: ahead != 0}
 	// It says its version by itself, which is asked often.
 	script := "#!/bin/sh\n[ \"$1\" = --version ] && echo codex-cli 0.169.0 && exit\n" + envRole + "=codex exec '" + self + "' \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "codex.sh"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "codex.sh"), []byte(script), 0o700); err != nil {
 		w.t.Fatal(err)
 	}
 	proxy := w.authority.server.URL // whatever is not loopback's ends there

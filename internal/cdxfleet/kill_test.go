@@ -3,6 +3,7 @@
 package cdxfleet
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,6 +48,9 @@ func (s *stage) end(p *process) {
 	s.t.Helper()
 	s.step = p.wait().killed()
 	s.checkRecoverable()
+	if text := p.host.read(); text != nil && !json.Valid(text) && string(text) != noLogin {
+		s.t.Errorf("auth.json is neither the old nor the new: %q", text)
+	}
 	if s.step != "" || s.front.isFailing() {
 		return
 	}
@@ -55,6 +59,9 @@ func (s *stage) end(p *process) {
 		s.t.Errorf("%s, which may not keep a login, keeps one in %q", p.host.name, left)
 	}
 }
+
+// noLogin is what somebody left in auth.json.
+const noLogin = "{"
 
 // scenarios are what happens around a victim.
 var scenarios = map[string]func(*stage){
@@ -84,7 +91,7 @@ var scenarios = map[string]func(*stage){
 	},
 	"sync replaces what is no login": func(s *stage) {
 		s.a().run("sync").want(0)
-		if err := os.WriteFile(s.a().auth(), []byte("{"), 0o600); err != nil {
+		if err := os.WriteFile(s.a().auth(), []byte(noLogin), 0o600); err != nil {
 			s.t.Fatal(err)
 		}
 		s.end(s.victim(s.a(), "sync"))

@@ -4,6 +4,7 @@ package cdxfleet
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -36,6 +37,10 @@ func TestMain(m *testing.M) {
 	default:
 		// Under nohup, or a CI that ignores it, a child would inherit that: a signal that is listened to starts afresh there.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+		// The tests wait for other processes most of the time. What the command line says counts more.
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			fatal(err)
+		}
 		dbtest.Main(m)
 	}
 }
