@@ -63,7 +63,7 @@ cross: clients ## build cdx for every platform, and check its code and tests for
 .PHONY: test
 test: ## everything that CI runs, with the seconds of each stage
 	@tools/need.sh go gcc postgres node openssl python3 tmux
-	@tools/stages.sh tools=240 build=240 verify=60 lint=120 cross=240 test-race=240 test-unit=120 test-blackbox=300
+	@tools/stages.sh tools=240 build=240 verify=60 lint=120 cross=240 test-race=420 test-unit=120 test-blackbox=300
 
 .PHONY: test-race
 test-race: ## unit and database tests of what does not know Caddy, under the race detector
