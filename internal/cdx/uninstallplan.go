@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cdxgate/cdxgate/internal/cdx/files"
+	"github.com/cdxgate/cdxgate/internal/cdx/journal"
 	"github.com/cdxgate/cdxgate/internal/cdx/share"
 )
 
@@ -50,6 +51,7 @@ func (a *app) planUninstall(options []string) (*uninstalling, error) {
 	}
 	u.addCommands()
 	u.addTree(filepath.Join(a.home.dir, ".cdx"), "what cdx remembers about this Codex home")
+	u.warnOfLogins()
 	if root := codexPlaces().Root; root != "" {
 		u.addTree(root, "the copies of Codex that cdx installed")
 	}
@@ -131,6 +133,21 @@ func (u *uninstalling) addLogin() error {
 		u.add(h.authPath(), "the fleet's login", u.removeLogin)
 	}
 	return nil
+}
+
+// warnOfLogins tells of logins that the gateway did not take: they go with what cdx remembers, and nobody else has them.
+func (u *uninstalling) warnOfLogins() {
+	entries, _ := u.app.anyway().journal().Read() // a damaged one is set aside, and goes too
+	var paths []string
+	if slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Rejected != "" }) {
+		paths = append(paths, u.app.anyway().journal().Path)
+	}
+	if path := u.app.home.proposalPath(); !missing(path) {
+		paths = append(paths, path)
+	}
+	for _, path := range paths {
+		u.kept = append(u.kept, "in "+display(path)+" is a login that the gateway did not take: copy it first if somebody needs it")
+	}
 }
 
 // addCommands adds the slash commands that are as the fleet has them. Removing those is what the fleet's own retirement of
