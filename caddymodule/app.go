@@ -320,6 +320,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
 		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
+		{Name: "sign the audit trail", Every: 9 * time.Second, Run: core.Audit.Sign}, // jitter included, 10 s at most
 	})
 }
 
