@@ -30,22 +30,28 @@ type Link struct {
 	Seq       int64           `json:"seq"`
 }
 
+// timeLayout is as exact as the database is.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
 // canonical is the text that is hashed.
 func (l *Link) canonical() ([]byte, error) {
 	normal := *l
-	decoder := json.NewDecoder(bytes.NewReader(l.Details))
-	decoder.UseNumber() // a number stays as it is written
-	var details any
-	if err := decoder.Decode(&details); err != nil {
+	var err error
+	if normal.Details, err = canonicalJSON(l.Details); err != nil {
 		return nil, fmt.Errorf("reading the details of entry %d of %s: %w", l.Seq, l.Chain, err)
 	}
-	var err error
-	if normal.Details, err = plainJSON(details); err != nil {
+	return plainJSON(normal)
+}
+
+// canonicalJSON sorts the members of every object. Numbers stay as they are written.
+func canonicalJSON(text json.RawMessage) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
 		return nil, err
 	}
-	return plainJSON(normal)
+	return plainJSON(value)
 }
 
 func (l *Link) hash() ([]byte, error) {
