@@ -92,9 +92,10 @@ func (q *Queries) AuditChainList(ctx context.Context) ([]AuditChainListRow, erro
 	return items, nil
 }
 
-const auditChainLock = `-- name: AuditChainLock :one
+const auditChainLock = `-- name: AuditChainLock :many
 WITH head AS (SELECT seq, hash FROM audit_chain WHERE name = $2 FOR UPDATE)
-SELECT seq, hash, nextval('audit_entry_id_seq')::bigint AS id, ($1::jsonb)::text AS details FROM head
+SELECT head.seq, head.hash, nextval('audit_entry_id_seq')::bigint AS id, (d.value)::text AS details
+FROM head, jsonb_array_elements($1::jsonb) WITH ORDINALITY AS d(value, n) ORDER BY d.n
 `
 
 type AuditChainLockParams struct {
@@ -109,18 +110,31 @@ type AuditChainLockRow struct {
 	Details string
 }
 
-// AuditChainLock locks the head of a chain until the transaction ends, and returns it with what the next entry needs: a row
-// id, and its details as the database is going to give them back.
-func (q *Queries) AuditChainLock(ctx context.Context, arg AuditChainLockParams) (AuditChainLockRow, error) {
-	row := q.db.QueryRow(ctx, auditChainLock, arg.Details, arg.Name)
-	var i AuditChainLockRow
-	err := row.Scan(
-		&i.Seq,
-		&i.Hash,
-		&i.ID,
-		&i.Details,
-	)
-	return i, err
+// AuditChainLock locks the head of a chain until the transaction ends, and returns it with what the next entries need:
+// each a row id, and its details, of a JSON array, as the database is going to give them back.
+func (q *Queries) AuditChainLock(ctx context.Context, arg AuditChainLockParams) ([]AuditChainLockRow, error) {
+	rows, err := q.db.Query(ctx, auditChainLock, arg.Details, arg.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditChainLockRow
+	for rows.Next() {
+		var i AuditChainLockRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.Hash,
+			&i.ID,
+			&i.Details,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const auditChainNames = `-- name: AuditChainNames :many

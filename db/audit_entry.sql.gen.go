@@ -8,7 +8,6 @@ package db
 import (
 	"context"
 	"encoding/json"
-	"net/netip"
 	"time"
 )
 
@@ -16,43 +15,29 @@ const auditEntryAppend = `-- name: AuditEntryAppend :exec
 WITH entry AS (
 	INSERT INTO audit_entry (id, at, actor_kind, actor, action, host_id, ip, request_id, details, chain, seq, prev, hash)
 	OVERRIDING SYSTEM VALUE
-	VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $3::text, $1::bigint, $13::bytea, $2::bytea)
+	SELECT (e.value->>'id')::bigint, (e.value->>'at')::timestamptz, e.value->>'actor_kind', e.value->>'actor', e.value->>'action',
+		(e.value->>'host_id')::bigint, (e.value->>'ip')::inet, e.value->>'request_id', e.value->'details', e.value->>'chain', (e.value->>'seq')::bigint,
+		decode(e.value->>'prev', 'hex'), decode(e.value->>'hash', 'hex')
+	FROM jsonb_array_elements($4::jsonb) AS e(value)
 )
-UPDATE audit_chain SET seq = $1::bigint, hash = $2::bytea WHERE name = $3::text
+UPDATE audit_chain SET seq = $1, hash = $2 WHERE name = $3
 `
 
 type AuditEntryAppendParams struct {
-	Seq       int64
-	Hash      []byte
-	Chain     string
-	ID        int64
-	At        time.Time
-	ActorKind string
-	Actor     string
-	Action    string
-	HostID    *int64
-	IP        *netip.Addr
-	RequestID *string
-	Details   json.RawMessage
-	Prev      []byte
+	Seq     int64
+	Hash    []byte
+	Chain   string
+	Entries json.RawMessage
 }
 
-// AuditEntryAppend adds an entry to its chain, whose head must be locked by AuditChainLock in the same transaction.
+// AuditEntryAppend adds entries, a JSON array of them in their order, to a chain whose head must be locked by
+// AuditChainLock in the same transaction. The last one's number and hash are the new head.
 func (q *Queries) AuditEntryAppend(ctx context.Context, arg AuditEntryAppendParams) error {
 	_, err := q.db.Exec(ctx, auditEntryAppend,
 		arg.Seq,
 		arg.Hash,
 		arg.Chain,
-		arg.ID,
-		arg.At,
-		arg.ActorKind,
-		arg.Actor,
-		arg.Action,
-		arg.HostID,
-		arg.IP,
-		arg.RequestID,
-		arg.Details,
-		arg.Prev,
+		arg.Entries,
 	)
 	return err
 }

@@ -1,11 +1,12 @@
 -- name: AuditChainCreate :exec
 INSERT INTO audit_chain (name) VALUES (@name) ON CONFLICT DO NOTHING;
 
--- name: AuditChainLock :one
--- AuditChainLock locks the head of a chain until the transaction ends, and returns it with what the next entry needs: a row
--- id, and its details as the database is going to give them back.
+-- name: AuditChainLock :many
+-- AuditChainLock locks the head of a chain until the transaction ends, and returns it with what the next entries need:
+-- each a row id, and its details, of a JSON array, as the database is going to give them back.
 WITH head AS (SELECT seq, hash FROM audit_chain WHERE name = @name FOR UPDATE)
-SELECT seq, hash, nextval('audit_entry_id_seq')::bigint AS id, (@details::jsonb)::text AS details FROM head;
+SELECT head.seq, head.hash, nextval('audit_entry_id_seq')::bigint AS id, (d.value)::text AS details
+FROM head, jsonb_array_elements(@details::jsonb) WITH ORDINALITY AS d(value, n) ORDER BY d.n;
 
 -- name: AuditChainHold :one
 -- AuditChainHold locks the head of a chain until the transaction ends: nothing is appended meanwhile.

@@ -1,11 +1,15 @@
 -- name: AuditEntryAppend :exec
--- AuditEntryAppend adds an entry to its chain, whose head must be locked by AuditChainLock in the same transaction.
+-- AuditEntryAppend adds entries, a JSON array of them in their order, to a chain whose head must be locked by
+-- AuditChainLock in the same transaction. The last one's number and hash are the new head.
 WITH entry AS (
 	INSERT INTO audit_entry (id, at, actor_kind, actor, action, host_id, ip, request_id, details, chain, seq, prev, hash)
 	OVERRIDING SYSTEM VALUE
-	VALUES (@id, @at, @actor_kind, @actor, @action, sqlc.narg(host_id), sqlc.narg(ip), sqlc.narg(request_id), @details::jsonb, @chain::text, @seq::bigint, @prev::bytea, @hash::bytea)
+	SELECT (e.value->>'id')::bigint, (e.value->>'at')::timestamptz, e.value->>'actor_kind', e.value->>'actor', e.value->>'action',
+		(e.value->>'host_id')::bigint, (e.value->>'ip')::inet, e.value->>'request_id', e.value->'details', e.value->>'chain', (e.value->>'seq')::bigint,
+		decode(e.value->>'prev', 'hex'), decode(e.value->>'hash', 'hex')
+	FROM jsonb_array_elements(@entries::jsonb) AS e(value)
 )
-UPDATE audit_chain SET seq = @seq::bigint, hash = @hash::bytea WHERE name = @chain::text;
+UPDATE audit_chain SET seq = @seq, hash = @hash WHERE name = @chain;
 
 -- name: AuditEntryList :many
 -- AuditEntryList returns a chain's entries after one that is named by number and row, each with the checkpoint made at it

@@ -8,7 +8,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
@@ -95,24 +94,11 @@ type Entry struct {
 // Record writes the entry with q, which must be the transaction of the act. It is written at the end of that transaction,
 // which fails if that does: until then nobody else waits for the chain.
 func Record(ctx context.Context, q *db.Queries, e Entry) error {
-	details := []byte("{}")
-	if len(e.Details) > 0 {
-		var err error
-		if details, err = json.Marshal(e.Details); err != nil {
-			return fmt.Errorf("encoding the audit entry %s: %w", e.Action, err)
-		}
+	l, err := e.link(ctx)
+	if err != nil {
+		return err
 	}
-	params := db.AuditEntryAppendParams{
-		At: e.At.UTC().Truncate(time.Microsecond), ActorKind: e.Actor.Kind, Actor: e.Actor.Name, Action: e.Action, Details: details,
-		Chain: q.Chain(), RequestID: textOrNil(requestID(ctx)),
-	}
-	if e.HostID != 0 {
-		params.HostID = &e.HostID
-	}
-	if e.Actor.IP.IsValid() {
-		params.IP = &e.Actor.IP
-	}
-	if !q.BeforeCommit(func(ctx context.Context, q *db.Queries) error { return link(ctx, q, params) }) {
+	if !q.BeforeCommit(func(ctx context.Context, q *db.Queries) error { return appendTo(ctx, q, q.Chain(), []*Link{l}) }) {
 		return fmt.Errorf("recording %s: not in a transaction", e.Action)
 	}
 	return nil

@@ -30,7 +30,13 @@ type Link struct {
 	Seq       int64           `json:"seq"`
 }
 
-// timeLayout is as exact as the database is.
+// Recorded is an entry as it is kept.
+type Recorded struct {
+	Link
+	Hash string `json:"hash"` // hex; empty: from before there were chains
+}
+
+// timeLayout is as exact as the database is: what is finer is cut off.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
 // canonical is the text that is hashed.
@@ -74,30 +80,60 @@ func plainJSON(value any) ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
-// link appends an entry to its chain. It holds the chain's head until the transaction ends, so that any number of
+// link makes an entry what becomes a link when its place in a chain is known.
+func (e *Entry) link(ctx context.Context) (*Link, error) {
+	l := &Link{
+		Action: e.Action, Actor: e.Actor.Name, ActorKind: e.Actor.Kind, At: formatTime(e.At), Details: json.RawMessage("{}"),
+		RequestID: textOrNil(requestID(ctx)),
+	}
+	if len(e.Details) > 0 {
+		var err error
+		if l.Details, err = json.Marshal(e.Details); err != nil {
+			return nil, fmt.Errorf("encoding the audit entry %s: %w", e.Action, err)
+		}
+	}
+	if e.HostID != 0 {
+		l.HostID = &e.HostID
+	}
+	if e.Actor.IP.IsValid() {
+		l.IP = textOrNil(e.Actor.IP.String())
+	}
+	return l, nil
+}
+
+// appendTo appends entries to a chain. It holds the chain's head until the transaction ends, so that any number of
 // processes make one chain.
-func link(ctx context.Context, q *db.Queries, entry db.AuditEntryAppendParams) error {
-	head, err := q.AuditChainLock(ctx, db.AuditChainLockParams{Name: entry.Chain, Details: entry.Details})
-	if db.IsNoRows(err) {
-		return fmt.Errorf("recording %s: the database has no audit chain %s", entry.Action, entry.Chain)
+func appendTo(ctx context.Context, q *db.Queries, chain string, links []*Link) error {
+	texts := make([]json.RawMessage, len(links))
+	for i, l := range links {
+		texts[i] = l.Details
 	}
+	details, err := plainJSON(texts)
 	if err != nil {
-		return fmt.Errorf("recording %s: %w", entry.Action, err)
+		return err
 	}
-	entry.ID, entry.Seq, entry.Prev = head.ID, head.Seq+1, head.Hash
-	l := Link{
-		Action: entry.Action, Actor: entry.Actor, ActorKind: entry.ActorKind, At: entry.At.Format(timeLayout), Chain: entry.Chain,
-		Details: json.RawMessage(head.Details), HostID: entry.HostID, ID: entry.ID,
-		Prev: hex.EncodeToString(entry.Prev), RequestID: entry.RequestID, Seq: entry.Seq,
+	places, err := q.AuditChainLock(ctx, db.AuditChainLockParams{Name: chain, Details: details})
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", links[0].Action, err)
 	}
-	if entry.IP != nil {
-		l.IP = textOrNil(entry.IP.String())
+	if len(places) != len(links) {
+		return fmt.Errorf("recording %s: the database has no audit chain %s", links[0].Action, chain)
 	}
-	if entry.Hash, err = l.hash(); err != nil {
-		return fmt.Errorf("recording %s: %w", entry.Action, err)
+	rows, seq, prev := make([]Recorded, len(links)), places[0].Seq, places[0].Hash
+	for i, l := range links {
+		seq++
+		l.Chain, l.Seq, l.ID, l.Prev, l.Details = chain, seq, places[i].ID, hex.EncodeToString(prev), json.RawMessage(places[i].Details)
+		if prev, err = l.hash(); err != nil {
+			return fmt.Errorf("recording %s: %w", l.Action, err)
+		}
+		rows[i] = Recorded{Link: *l, Hash: hex.EncodeToString(prev)}
 	}
-	if err := q.AuditEntryAppend(ctx, entry); err != nil {
-		return fmt.Errorf("recording %s: %w", entry.Action, err)
+	entries, err := plainJSON(rows)
+	if err != nil {
+		return err
+	}
+	if err := q.AuditEntryAppend(ctx, db.AuditEntryAppendParams{Chain: chain, Seq: seq, Hash: prev, Entries: entries}); err != nil {
+		return fmt.Errorf("recording %s: %w", links[0].Action, err)
 	}
 	return nil
 }

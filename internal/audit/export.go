@@ -16,12 +16,6 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 )
 
-// Recorded is an entry as it is kept.
-type Recorded struct {
-	Link
-	Hash string `json:"hash"` // hex; empty: from before there were chains
-}
-
 // Newest returns the newest n entries, oldest first, and a reader that goes on behind them.
 func (k *Keeper) Newest(ctx context.Context, n int32) ([]Recorded, *Follower, error) {
 	follower := &Follower{keeper: k, seen: map[string]int64{}}
