@@ -105,6 +105,9 @@ type App struct {
 	// How long a seed token is good. Default: 15m.
 	SeedTokenTTL caddy.Duration `json:"seed_token_ttl,omitempty"`
 
+	// How long audit entries are kept; older ones are deleted, up to a signed checkpoint. Default: for ever.
+	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
+
 	// How much of an IPv6 address a host is bound to, in bits. Default: 64.
 	IPv6Prefix int `json:"ipv6_prefix,omitempty"`
 
@@ -227,8 +230,8 @@ func (a *App) Validate() error {
 	if a.DatabaseMaxConns < 0 {
 		return errors.New("option “database_max_conns” must not be negative")
 	}
-	if a.InstallTokenTTL < 0 || a.SeedTokenTTL < 0 || a.StartTimeout < 0 {
-		return errors.New("options “install_token_ttl”, “seed_token_ttl” and “start_timeout” must not be negative")
+	if a.InstallTokenTTL < 0 || a.SeedTokenTTL < 0 || a.StartTimeout < 0 || a.AuditRetention < 0 {
+		return errors.New("options “install_token_ttl”, “seed_token_ttl”, “start_timeout” and “audit_retention” must not be negative")
 	}
 	if a.IPv6Prefix < 0 || a.IPv6Prefix > 128 {
 		return errors.New("option “ipv6_prefix” must be a number from 1 to 128")
@@ -312,7 +315,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		}
 		return fleets.Prune(ctx, time.Duration(decided.InactivityWindowDays)*24*time.Hour)
 	}
-	go periodic.Run(ctx, a.logger, []periodic.Job{
+	jobs := []periodic.Job{
 		{Name: "expire install tokens", Every: time.Minute, Run: fleets.ExpireTokens},
 		{Name: "prune hosts", Every: 5 * time.Minute, Run: pruneHosts},
 		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
@@ -320,7 +323,13 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
 		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
-	})
+		{Name: "sign the audit trail", Every: 9 * time.Second, Run: core.Audit.Sign}, // jitter included, 10 s at most
+	}
+	if age := time.Duration(a.AuditRetention); age > 0 {
+		retire := func(ctx context.Context) (int, error) { return core.Audit.Retire(ctx, age) }
+		jobs = append(jobs, periodic.Job{Name: "retire audit entries", Every: time.Hour, Run: retire})
+	}
+	go periodic.Run(ctx, a.logger, jobs)
 }
 
 // Stop ends this configuration's jobs. The database stays open: requests that began under this configuration are still

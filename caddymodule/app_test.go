@@ -125,6 +125,7 @@ func TestProvisionRefuses(t *testing.T) {
 		"client_release_key":     {map[string]any{"client_release_key": "RWnonsense"}, []string{"option “client_release_key”", "minisign"}},
 		"codex_releases":         {map[string]any{"codex_releases": "http://mirror.example.net"}, []string{"option “codex_releases”", "https"}},
 		"negative start_timeout": {map[string]any{"start_timeout": "-1s"}, []string{"start_timeout"}},
+		"negative retention":     {map[string]any{"audit_retention": "-1s"}, []string{"audit_retention"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.options["data_dir"] == nil {

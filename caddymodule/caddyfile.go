@@ -82,6 +82,7 @@ func noOptions(d *caddyfile.Dispenser) error {
 //		codex_releases     <url>
 //		install_token_ttl  <duration>
 //		seed_token_ttl     <duration>
+//		audit_retention    <duration>
 //		ipv6_prefix        <bits>
 //		runner_bypass      <network> [<network>...]
 //		limit              <bucket> <hits> <window> [<block>]
@@ -128,7 +129,8 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 		"auto_update": func(on bool) { a.AutoUpdate = &on }, "client_rollback": func(on bool) { a.ClientRollback = on },
 	}
 	durations := map[string]*caddy.Duration{
-		"install_token_ttl": &a.InstallTokenTTL, "seed_token_ttl": &a.SeedTokenTTL, "start_timeout": &a.StartTimeout,
+		"install_token_ttl": &a.InstallTokenTTL, "seed_token_ttl": &a.SeedTokenTTL, "audit_retention": &a.AuditRetention,
+		"start_timeout": &a.StartTimeout,
 	}
 	numbers := map[string]func(int32){
 		"database_max_conns": func(n int32) { a.DatabaseMaxConns = n }, "ipv6_prefix": func(n int32) { a.IPv6Prefix = int(n) },

@@ -32,6 +32,9 @@ func init() {
 		Name: "limit", Short: "Lets addresses in again that did too much", CobraFunc: limitCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "audit", Short: "Shows, verifies and exports the record of who did what", CobraFunc: auditCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
 		Name: "admin", Short: "Makes and lists the certificates that open the admin door", CobraFunc: adminCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
@@ -283,6 +286,35 @@ func limitCommand(cmd *cobra.Command) {
 		use: "clear ADDRESS", short: "Forgets what was counted of an address, so that it is let in again", args: 1,
 		run: func(ctx context.Context, c *operator.Console, args []string) error { return c.LimitClear(ctx, args[0]) },
 	}})
+}
+
+func auditCommand(cmd *cobra.Command) {
+	var tail operator.AuditTailOptions
+	var export operator.AuditExportOptions
+	addVerbs(cmd, "audit verify", []verb{
+		{
+			use: "tail", short: "Prints the newest entries",
+			long: "Prints the newest entries, oldest first; with -o json one JSON object a line.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVarP(&tail.Number, "lines", "n", 20, "how `many`, 0 to 10000")
+				cmd.Flags().BoolVarP(&tail.Follow, "follow", "f", false, "and those that come, until interrupted")
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuditTail(ctx, tail) },
+		},
+		{
+			use: "verify", short: "Reads the whole trail and names the first entry that is not what was recorded",
+			long: "Reads the whole trail and says of each chain whether it is what was recorded and signed, in the database and in\n" +
+				"the audit directory of this data directory. A broken chain is exit code 65.",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuditVerify(ctx) },
+		},
+		{
+			use: "export", short: "Prints every entry there is",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&export.Format, "format", "jsonl", "jsonl (JSON Lines) or syslog (RFC 5424)")
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuditExport(ctx, export) },
+		},
+	})
 }
 
 func adminCommand(cmd *cobra.Command) {

@@ -8,34 +8,203 @@ package db
 import (
 	"context"
 	"encoding/json"
-	"net/netip"
 	"time"
 )
 
-const auditEntryInsert = `-- name: AuditEntryInsert :exec
-INSERT INTO audit_entry (at, actor_kind, actor, action, host_id, ip, details)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+const auditEntryAppend = `-- name: AuditEntryAppend :exec
+WITH entry AS (
+	INSERT INTO audit_entry (id, at, actor_kind, actor, action, host_id, ip, request_id, details, chain, seq, prev, hash)
+	OVERRIDING SYSTEM VALUE
+	SELECT (e.value->>'id')::bigint, (e.value->>'at')::timestamptz, e.value->>'actor_kind', e.value->>'actor', e.value->>'action',
+		(e.value->>'host_id')::bigint, (e.value->>'ip')::inet, e.value->>'request_id', e.value->'details', e.value->>'chain', (e.value->>'seq')::bigint,
+		decode(e.value->>'prev', 'hex'), decode(e.value->>'hash', 'hex')
+	FROM jsonb_array_elements($4::jsonb) AS e(value)
+)
+UPDATE audit_chain SET seq = $1, hash = $2 WHERE name = $3
 `
 
-type AuditEntryInsertParams struct {
+type AuditEntryAppendParams struct {
+	Seq     int64
+	Hash    []byte
+	Chain   string
+	Entries json.RawMessage
+}
+
+// AuditEntryAppend adds entries, a JSON array of them in their order, to a chain whose head must be locked by
+// AuditChainLock in the same transaction. The last one's number and hash are the new head.
+func (q *Queries) AuditEntryAppend(ctx context.Context, arg AuditEntryAppendParams) error {
+	_, err := q.db.Exec(ctx, auditEntryAppend,
+		arg.Seq,
+		arg.Hash,
+		arg.Chain,
+		arg.Entries,
+	)
+	return err
+}
+
+const auditEntryCountUnchained = `-- name: AuditEntryCountUnchained :one
+SELECT count(*) FROM audit_entry WHERE chain IS NULL
+`
+
+func (q *Queries) AuditEntryCountUnchained(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, auditEntryCountUnchained)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const auditEntryHash = `-- name: AuditEntryHash :one
+SELECT hash FROM audit_entry WHERE chain = $1::text AND seq = $2::bigint
+`
+
+type AuditEntryHashParams struct {
+	Chain string
+	Seq   int64
+}
+
+// AuditEntryHash returns the hash of one entry.
+func (q *Queries) AuditEntryHash(ctx context.Context, arg AuditEntryHashParams) ([]byte, error) {
+	row := q.db.QueryRow(ctx, auditEntryHash, arg.Chain, arg.Seq)
+	var hash []byte
+	err := row.Scan(&hash)
+	return hash, err
+}
+
+const auditEntryList = `-- name: AuditEntryList :many
+SELECT e.id, (CASE WHEN isfinite(e.at) THEN e.at ELSE 'epoch' END)::timestamptz AS at, e.actor_kind, e.actor, e.action, e.host_id,
+	coalesce(abbrev(e.ip), '')::text AS ip, coalesce(e.request_id, '')::text AS request_id, e.details,
+	e.seq::bigint AS seq, e.prev, e.hash,
+	coalesce(c.seq, 0)::bigint AS signed_seq, coalesce(c.after, 0)::bigint AS signed_after, c.hash AS signed_hash,
+	coalesce(CASE WHEN isfinite(c.at) THEN c.at END, 'epoch')::timestamptz AS signed_at,
+	coalesce(c.key_id, '')::text AS signed_key, c.signature
+FROM audit_entry e LEFT JOIN audit_checkpoint c ON c.chain = e.chain AND c.seq = e.seq
+WHERE e.chain = $1::text AND e.seq >= $2::bigint AND (e.seq > $2::bigint OR e.id > $3::bigint) ORDER BY e.seq, e.id LIMIT $4
+`
+
+type AuditEntryListParams struct {
+	Chain   string
+	Seq     int64
+	ID      int64
+	MaxRows int32
+}
+
+type AuditEntryListRow struct {
+	ID          int64
+	At          time.Time
+	ActorKind   string
+	Actor       string
+	Action      string
+	HostID      *int64
+	IP          string
+	RequestID   string
+	Details     json.RawMessage
+	Seq         int64
+	Prev        []byte
+	Hash        []byte
+	SignedSeq   int64
+	SignedAfter int64
+	SignedHash  []byte
+	SignedAt    time.Time
+	SignedKey   string
+	Signature   []byte
+}
+
+// AuditEntryList returns a chain's entries after one that is named by number and row, each with the checkpoint made at it
+// if there is one. What was put into the rows by hand must not keep them from being read: hence the text and the time.
+func (q *Queries) AuditEntryList(ctx context.Context, arg AuditEntryListParams) ([]AuditEntryListRow, error) {
+	rows, err := q.db.Query(ctx, auditEntryList,
+		arg.Chain,
+		arg.Seq,
+		arg.ID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditEntryListRow
+	for rows.Next() {
+		var i AuditEntryListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.ActorKind,
+			&i.Actor,
+			&i.Action,
+			&i.HostID,
+			&i.IP,
+			&i.RequestID,
+			&i.Details,
+			&i.Seq,
+			&i.Prev,
+			&i.Hash,
+			&i.SignedSeq,
+			&i.SignedAfter,
+			&i.SignedHash,
+			&i.SignedAt,
+			&i.SignedKey,
+			&i.Signature,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditEntryListUnchained = `-- name: AuditEntryListUnchained :many
+SELECT id, (CASE WHEN isfinite(at) THEN at ELSE 'epoch' END)::timestamptz AS at, actor_kind, actor, action, host_id,
+	coalesce(abbrev(ip), '')::text AS ip, coalesce(request_id, '')::text AS request_id, details
+FROM audit_entry WHERE chain IS NULL AND id > $1 ORDER BY id LIMIT $2
+`
+
+type AuditEntryListUnchainedParams struct {
+	After   int64
+	MaxRows int32
+}
+
+type AuditEntryListUnchainedRow struct {
+	ID        int64
 	At        time.Time
 	ActorKind string
 	Actor     string
 	Action    string
 	HostID    *int64
-	IP        *netip.Addr
+	IP        string
+	RequestID string
 	Details   json.RawMessage
 }
 
-func (q *Queries) AuditEntryInsert(ctx context.Context, arg AuditEntryInsertParams) error {
-	_, err := q.db.Exec(ctx, auditEntryInsert,
-		arg.At,
-		arg.ActorKind,
-		arg.Actor,
-		arg.Action,
-		arg.HostID,
-		arg.IP,
-		arg.Details,
-	)
-	return err
+// AuditEntryListUnchained returns entries from before there were chains.
+func (q *Queries) AuditEntryListUnchained(ctx context.Context, arg AuditEntryListUnchainedParams) ([]AuditEntryListUnchainedRow, error) {
+	rows, err := q.db.Query(ctx, auditEntryListUnchained, arg.After, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditEntryListUnchainedRow
+	for rows.Next() {
+		var i AuditEntryListUnchainedRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.ActorKind,
+			&i.Actor,
+			&i.Action,
+			&i.HostID,
+			&i.IP,
+			&i.RequestID,
+			&i.Details,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

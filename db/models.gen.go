@@ -42,6 +42,38 @@ type AdminCert struct {
 	RevokedAt  *time.Time
 }
 
+// Where a chain begins since its oldest entries were retired, signed: without one it begins at entry 1.
+type AuditAnchor struct {
+	Chain     string
+	Seq       int64
+	Hash      []byte
+	At        time.Time
+	KeyID     string
+	Signature []byte
+}
+
+// The head of each chain of audit entries: one chain for each data directory, and one named console. Locked by whoever appends.
+type AuditChain struct {
+	Name string
+	// Number of the newest entry; 0: none yet.
+	Seq int64
+	// Hash of the newest entry; 32 zero bytes: none yet.
+	Hash []byte
+}
+
+// What a gateway signed: that the chain was this long then, and ended in this hash.
+type AuditCheckpoint struct {
+	Chain string
+	Seq   int64
+	// The checkpoint before; 0: none. So none can be taken away unseen.
+	After int64
+	Hash  []byte
+	At    time.Time
+	// The master key whose audit key signed (Ed25519).
+	KeyID     string
+	Signature []byte
+}
+
 // What was done, by whom, from where; written in the transaction of the act.
 type AuditEntry struct {
 	ID        int64
@@ -53,6 +85,16 @@ type AuditEntry struct {
 	HostID  *int64
 	IP      *netip.Addr
 	Details json.RawMessage
+	// The call it was done in, as in the answer and the log. NULL: not in a call.
+	RequestID *string
+	// NULL, like the three that follow: the entry is from before there were chains.
+	Chain *string
+	// 1, 2, 3 … within the chain, without gaps.
+	Seq *int64
+	// Hash of the entry before; 32 zero bytes for the first.
+	Prev []byte
+	// SHA-256 of the entry in canonical JSON: everything but this.
+	Hash []byte
 }
 
 // Which host was given which generation, how and when.

@@ -19,7 +19,8 @@ import (
 // Store is a database: its queries, each on whichever connection is free, and transactions over them.
 type Store struct {
 	*Queries
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	chain string
 }
 
 // Options of Open. The zero value is right for one gateway.
@@ -73,7 +74,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("the database runs PostgreSQL %d; cdxgate needs %d or newer", major, oldestServerMajor)
 	}
-	return &Store{Queries: New(pool), pool: pool}, nil
+	return &Store{Queries: New(pool), pool: pool, chain: ChainConsole}, nil
 }
 
 // hosts are the places a configuration names, in the order they are tried.
@@ -101,28 +102,6 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
-
-// WithTx runs fn in one transaction: committed when fn returns nil, rolled back otherwise. Inside, only q may be used.
-func (s *Store) WithTx(ctx context.Context, fn func(q *Queries) error) error {
-	tx, err := s.pool.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
-	defer func() {
-		// Rolling back on a cancelled context would cost the pool its connection.
-		rollbackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
-		defer cancel()
-		_ = tx.Rollback(rollbackCtx)
-	}()
-
-	if err := fn(s.Queries.WithTx(tx)); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("committing a transaction: %w", err)
-	}
-	return nil
-}
 
 // IsUnavailable reports whether err means that the database cannot be reached or is going down, as opposed to a
 // statement it refused: the caller should try again later.

@@ -66,10 +66,12 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 			values["access_sha256"] + ", " + values["refresh_sha256"] + ", " + values["last_refresh"] + ", now(), " + values["source"] + ", now())"
 	}
 	entry := func(column, value string) string {
-		values := map[string]string{"actor_kind": "'host'", "actor": "'somebody'", "action": "'act'", "details": "'{}'"}
+		const hash = "decode(repeat('ab', 32), 'hex')"
+		values := map[string]string{"actor_kind": "'host'", "actor": "'somebody'", "action": "'act'", "details": "'{}'", "seq": "1", "prev": hash, "hash": hash}
 		values[column] = value
-		return "INSERT INTO audit_entry (at, actor_kind, actor, action, details) VALUES (now(), " +
-			values["actor_kind"] + ", " + values["actor"] + ", " + values["action"] + ", " + values["details"] + ")"
+		return "INSERT INTO audit_entry (at, actor_kind, actor, action, details, chain, seq, prev, hash) VALUES (now(), " +
+			values["actor_kind"] + ", " + values["actor"] + ", " + values["action"] + ", " + values["details"] + ", 'console', " + values["seq"] + ", " +
+			values["prev"] + ", " + values["hash"] + ")"
 	}
 	// Random, because the check of the size is of what is stored, and that is compressed.
 	const noise = "(SELECT jsonb_object_agg(n, md5(random()::text)) FROM generate_series(1, 2000) AS n)"
@@ -110,6 +112,11 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		"a long actor":                 entry("actor", "repeat('a', 257)"),
 		"a long action":                entry("action", "repeat('a', 65)"),
 		"huge details":                 entry("details", noise),
+		"an entry of no chain":         entry("seq", "NULL"),
+		"entry 0":                      entry("seq", "0"),
+		"a short hash":                 entry("hash", "'\\xab'"),
+		"a short hash of before":       entry("prev", "'\\xab'"),
+		"a chain in capitals":          "INSERT INTO audit_chain (name) VALUES ('Console')",
 		"a long check value":           "INSERT INTO seal_key (id, check_sealed) VALUES ('abababab', repeat('a', 257))",
 		"a key id in capitals":         "INSERT INTO seal_key (id, check_sealed) VALUES ('ABABABAB', 'a')",
 		"signing key 0":                "INSERT INTO signing_key (position, key_id) VALUES (0, 'abababab')",

@@ -1,10 +1,13 @@
 // Package audit keeps the record of who did what. An entry is written in the transaction of the act it records, so
 // neither exists without the other.
+//
+// Entries are links of chains: each holds its number and the hash of the one before. What a chain has come to is signed
+// every few seconds, in the database and in a file beside the gateway, so that nobody who can only write to the database
+// changes, reorders or removes what was signed without Verify naming it.
 package audit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
@@ -88,26 +91,34 @@ type Entry struct {
 	Details Details
 }
 
-// Record writes the entry with q, which must be the transaction of the act.
+// Record writes the entry with q, which must be the transaction of the act. It is written at the end of that transaction,
+// which fails if that does: until then nobody else waits for the chain.
 func Record(ctx context.Context, q *db.Queries, e Entry) error {
-	details := []byte("{}")
-	if len(e.Details) > 0 {
-		var err error
-		if details, err = json.Marshal(e.Details); err != nil {
-			return fmt.Errorf("encoding the audit entry %s: %w", e.Action, err)
-		}
+	l, err := e.link(ctx)
+	if err != nil {
+		return err
 	}
-	params := db.AuditEntryInsertParams{
-		At: e.At, ActorKind: e.Actor.Kind, Actor: e.Actor.Name, Action: e.Action, Details: details,
-	}
-	if e.HostID != 0 {
-		params.HostID = &e.HostID
-	}
-	if e.Actor.IP.IsValid() {
-		params.IP = &e.Actor.IP
-	}
-	if err := q.AuditEntryInsert(ctx, params); err != nil {
-		return fmt.Errorf("recording %s: %w", e.Action, err)
+	if !q.BeforeCommit(func(ctx context.Context, q *db.Queries) error { return appendTo(ctx, q, q.Chain(), []*Link{l}) }) {
+		return fmt.Errorf("recording %s: not in a transaction", e.Action)
 	}
 	return nil
+}
+
+type requestKey struct{}
+
+// WithRequest has the entries that are recorded below ctx name the call they were made in.
+func WithRequest(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+func textOrNil(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }

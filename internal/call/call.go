@@ -23,6 +23,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/api/jsondoc"
+	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/errs"
 )
 
@@ -126,7 +127,7 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 	}
 	ctx, cancel := Bound(r.Context())
 	defer cancel()
-	r.Request = r.WithContext(ctx)
+	r.Request = r.WithContext(audit.WithRequest(ctx, r.ID))
 	return serve(w, r)
 }
 

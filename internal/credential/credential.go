@@ -41,9 +41,10 @@ type Config struct {
 
 // Service keeps the credentials of one database. It is safe for concurrent use, on any number of gateways.
 type Service struct {
-	store   *db.Store
-	keyring *seal.Keyring
-	cfg     Config
+	store    *db.Store
+	keyring  *seal.Keyring
+	cfg      Config
+	appender *audit.Appender // of what hosts ask for
 }
 
 // New makes a service.
@@ -57,7 +58,7 @@ func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	return &Service{store: store, keyring: keyring, cfg: cfg}
+	return &Service{store: store, keyring: keyring, cfg: cfg, appender: audit.NewAppender(store)}
 }
 
 func (s *Service) now() time.Time { return s.cfg.Now().UTC() }

@@ -67,20 +67,25 @@ func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, e
 				return err
 			}
 		}
-		return audit.Record(ctx, q, audit.Entry{
-			At: s.now(), Action: audit.ActionRetrieve, HostID: v.Host.ID, Actor: v.actor(),
-			Details: audit.Details{
-				"status": outcome.Verdict, "generation": current.Number,
-				"incoming_last_refresh": held.LastRefresh, "incoming_digest": held.Digest.String(),
-				"stored_last_refresh": current.LastRefresh, "stored_digest": current.digestText(),
-			},
-		})
+		return nil
 	})
 	switch {
 	case err != nil:
 		return nil, err
 	case denied:
 		return nil, fleet.ErrWindowClosed
+	}
+	// After the transaction, with those of other hosts: nothing has left the gateway yet, and nothing does without it.
+	err = s.appender.Record(ctx, audit.Entry{
+		At: s.now(), Action: audit.ActionRetrieve, HostID: v.Host.ID, Actor: v.actor(),
+		Details: audit.Details{
+			"status": outcome.Verdict, "generation": outcome.Current.Number,
+			"incoming_last_refresh": held.LastRefresh, "incoming_digest": held.Digest.String(),
+			"stored_last_refresh": outcome.Current.LastRefresh, "stored_digest": outcome.Current.digestText(),
+		},
+	})
+	if err != nil {
+		return nil, err
 	}
 	return outcome, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/pgembed"
 	"github.com/cdxgate/cdxgate/internal/seal"
 	"github.com/cdxgate/cdxgate/internal/signing"
@@ -39,8 +40,10 @@ type Core struct {
 	DB             *db.Store
 	Keyring        *seal.Keyring
 	InstallationID uuid.UUID
+	Audit          *audit.Keeper
 	Signer         *signing.Signer // nil for a Verb
 
+	logger   *slog.Logger
 	embedded *pgembed.Server // nil: the database is not ours to close
 }
 
@@ -65,7 +68,7 @@ func Open(ctx context.Context, cfg Config, role Role) (*Core, error) {
 	if cfg.KeyringFile == "" {
 		cfg.KeyringFile = filepath.Join(cfg.DataDir, "keyring")
 	}
-	core := &Core{}
+	core := &Core{logger: cfg.Logger}
 	if err := core.open(ctx, cfg, role); err != nil {
 		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
@@ -111,9 +114,30 @@ func (c *Core) openDatabase(ctx context.Context, cfg Config, role Role, url stri
 	if c.InstallationID, err = c.DB.InstallationID(ctx); err != nil {
 		return fmt.Errorf("reading the installation id: %w", err)
 	}
+	if err := c.openAudit(ctx, cfg, role); err != nil {
+		return err
+	}
 	if role == Server {
 		c.Signer, err = signing.Open(ctx, c.DB, c.Keyring, cfg.Logger)
 	}
+	return err
+}
+
+// openAudit puts a server's acts on the audit chain of its data directory. Everything before, and all that verbs do, goes
+// to the console's.
+func (c *Core) openAudit(ctx context.Context, cfg Config, role Role) error {
+	if role == Server {
+		chain, err := audit.OwnChain(cfg.DataDir)
+		if err != nil {
+			return fmt.Errorf("naming the audit chain: %w", err)
+		}
+		if err := c.DB.AuditChainCreate(ctx, chain); err != nil {
+			return fmt.Errorf("beginning the audit chain: %w", err)
+		}
+		c.DB = c.DB.OnChain(chain)
+	}
+	var err error
+	c.Audit, err = audit.NewKeeper(c.DB, c.Keyring, cfg.DataDir, nil)
 	return err
 }
 
@@ -165,8 +189,15 @@ func (c *Core) Explain(err error) error {
 	return c.embedded.Explain(err)
 }
 
-// Close waits for the queries in flight and stops the embedded PostgreSQL if Open started it.
+// Close signs what the audit trail has come to, waits for the queries in flight and stops the embedded PostgreSQL if Open
+// started it.
 func (c *Core) Close(ctx context.Context) error {
+	if c.Audit != nil {
+		// Logged, not returned: the acts are done, and who signs next says it again.
+		if _, err := c.Audit.Sign(ctx); err != nil {
+			c.logger.Error("the audit trail could not be signed", "error", err)
+		}
+	}
 	if c.DB != nil {
 		c.DB.Close()
 	}

@@ -21,8 +21,9 @@ import (
 
 // Salts of the keys derived from a master key. Each use has its own, so that no two uses ever share a key.
 const (
-	saltSeal = "cdxgate/seal/v2" // sealed columns
-	saltSign = "cdxgate/sign/v1" // SigningKey
+	saltSeal  = "cdxgate/seal/v2"  // sealed columns
+	saltSign  = "cdxgate/sign/v1"  // SigningKey
+	saltAudit = "cdxgate/audit/v1" // AuditKey
 )
 
 const (

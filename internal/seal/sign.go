@@ -7,21 +7,26 @@ import (
 	"io"
 )
 
-// SigningKey is the Ed25519 key that a master key signs with; its seed is HKDF-SHA256 of the master key with a salt of
-// its own and no info. It is a crypto.Signer whose private half stays inside, and it prints as [redacted].
+// SigningKey is an Ed25519 key that a master key signs with; its seed is HKDF-SHA256 of the master key with the salt of
+// its use and no info. It is a crypto.Signer whose private half stays inside, and it prints as [redacted].
 type SigningKey struct {
 	ID string // of the master key
 
 	private ed25519.PrivateKey
 }
 
-// SigningKey returns the signing key of a master key. Errors: ErrUnknownKey.
-func (k *Keyring) SigningKey(id string) (*SigningKey, error) {
+// SigningKey returns the key by which a master key vouches to clients. Errors: ErrUnknownKey.
+func (k *Keyring) SigningKey(id string) (*SigningKey, error) { return k.signingKey(id, saltSign) }
+
+// AuditKey returns the key by which a master key signs what the audit chains were. Errors: ErrUnknownKey.
+func (k *Keyring) AuditKey(id string) (*SigningKey, error) { return k.signingKey(id, saltAudit) }
+
+func (k *Keyring) signingKey(id, salt string) (*SigningKey, error) {
 	master, ok := k.keys[id]
 	if !ok {
 		return nil, fmt.Errorf("%w (key %s)", ErrUnknownKey, id)
 	}
-	seed, err := master.derive(saltSign, "")
+	seed, err := master.derive(salt, "")
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,23 @@ func TestSigningKeyVectors(t *testing.T) {
 	}
 }
 
+// What was signed of the audit trail must stay checkable. Made once from the definition, by Python and OpenSSL.
+func TestAuditKeyVector(t *testing.T) {
+	t.Parallel()
+	ring := mustParse(t, testKeyring)
+	key, err := ring.AuditKey("00c0ffee")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "9e098490c5dd4b2a7fcb39e09ccfaa886886653bb9cbe7e3a37816a9d37606d7"
+	if got := hex.EncodeToString(key.Public().(ed25519.PublicKey)); got != want || key.ID != "00c0ffee" {
+		t.Errorf("got %s of %s, want %s", got, key.ID, want)
+	}
+	if key, err := ring.AuditKey("01020304"); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("got %v, %v, want ErrUnknownKey", key, err)
+	}
+}
+
 func TestSigningKeySigns(t *testing.T) {
 	t.Parallel()
 	ring := mustParse(t, testKeyring)
