@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/credential"
@@ -41,6 +42,7 @@ type Config struct {
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
 	Limits     ratelimit.Rules // of the gateway
+	LoginSite  string          // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool            // print one JSON document instead of words
 	Yes        bool            // answer every question with yes
 
@@ -56,6 +58,7 @@ type Console struct {
 	fleet       *fleet.Service
 	credentials *credential.Service
 	certs       *adminca.Service
+	access      *access.Service
 	library     *library.Service
 	policies    *policy.Service
 	limits      *ratelimit.Service
@@ -74,6 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		fleet:       fleet.New(core.DB, core.Keyring, fleet.Config{PublicURL: cfg.PublicURL, InstallTTL: cfg.InstallTTL}),
 		credentials: credential.New(core.DB, core.Keyring, credential.Config{PublicURL: cfg.PublicURL, SeedTTL: cfg.SeedTTL}),
 		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
+		access:      access.New(core.DB),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
 		limits:      ratelimit.New(core.DB, cfg.Limits),
