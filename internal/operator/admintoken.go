@@ -15,7 +15,7 @@ import (
 type AdminTokenAddOptions struct {
 	Role  string
 	Scope string        // capabilities between commas; empty: whatever the role may
-	TTL   time.Duration // 0: access.DefaultTokenTTL
+	TTL   time.Duration
 }
 
 // AdminTokenAdd makes an API token and shows it, this once.
@@ -27,6 +27,9 @@ func (c *Console) AdminTokenAdd(ctx context.Context, name string, opts AdminToke
 	scopes, err := access.ParseScopes(opts.Scope, role)
 	if err != nil {
 		return advise(err, access.ErrScope, "%s may: %s", role, strings.Join(access.Words(role.Capabilities()), ", "))
+	}
+	if opts.TTL == 0 {
+		return access.ErrTokenTTL // what is said must not become the default
 	}
 	made, err := c.access.AddToken(ctx, access.NewToken{Name: name, Role: role, Scopes: scopes, TTL: opts.TTL}, c.by)
 	if err != nil {

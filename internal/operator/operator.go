@@ -81,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
 		limits:      ratelimit.New(core.DB, cfg.Limits),
-		by:          audit.Actor{Kind: audit.KindOperator, Name: userName()},
+		by:          Actor(),
 	}
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking up the account: %w", err), c.Close())
@@ -98,6 +98,9 @@ func (c *Console) Close() error {
 	defer cancel()
 	return c.core.Close(ctx)
 }
+
+// Actor is the user on the console.
+func Actor() audit.Actor { return audit.Actor{Kind: audit.KindOperator, Name: userName()} }
 
 // userName is who acts on the console: under sudo, the one who typed it.
 func userName() string {
