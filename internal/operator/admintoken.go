@@ -14,7 +14,7 @@ import (
 // AdminTokenAddOptions are the flags of admin token add.
 type AdminTokenAddOptions struct {
 	Role  string
-	Scope string        // capabilities between commas; empty: whatever the role may
+	Scope string // capabilities between commas; empty: whatever the role may
 	TTL   time.Duration
 }
 
