@@ -128,7 +128,7 @@ func (s *Service) pageParams(query *Query) (params db.HostPageParams, err error)
 	if query.Limit < 1 || query.Limit > MaxPage {
 		return params, errs.Field("limit", fmt.Sprintf("limit must be a number from 1 to %d", MaxPage))
 	}
-	params.Max = int32(query.Limit) + 1 //nolint:gosec // at most MaxPage
+	params.Max = int32(query.Limit) + 1
 	if err := oneOf("sort", query.Sort, Sorts); err != nil {
 		return params, err
 	}
