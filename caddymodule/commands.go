@@ -175,7 +175,7 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 		return operator.Config{}, 0, fmt.Errorf("making the data directory: %w; set data_dir to a place this user may write to", err)
 	}
 	return operator.Config{
-		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
+		Gateway: app.config, PublicURL: app.PublicURL, Version: Version, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
 		PublicTLS: func() (publictls.Trust, error) { return app.askPublicTLS(adminAddress) },
 		LoginSite: config.loginSite(),
 		JSON:      output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/operator"
 )
 
 const configurationDoc = "../docs/configuration.md"
@@ -113,7 +114,8 @@ func TestFlagsOfHostSet(t *testing.T) {
 		"--ipv4-only": {ForceIPv4: new(true)}, "--ipv4-only=off": {ForceIPv4: new(false)}, "--ipv4-only=false": {ForceIPv4: new(false)},
 		"--ipv4-only=on --vip=off": {ForceIPv4: new(true), VIP: new(false)},
 		"--model gpt-5.1-codex":    {Model: new("gpt-5.1-codex")}, "--model=": {Model: new("")},
-		"--reasoning-effort high": {ReasoningEffort: new("high")}, "--reasoning-effort=": {ReasoningEffort: new("")},
+		"--label team=x --label rack= --note=": {Labels: map[string]string{"team": "x", "rack": ""}, Note: new("")},
+		"--reasoning-effort high":              {ReasoningEffort: new("high")}, "--reasoning-effort=": {ReasoningEffort: new("")},
 	} {
 		var change fleet.Change
 		cmd := &cobra.Command{}
@@ -126,6 +128,41 @@ func TestFlagsOfHostSet(t *testing.T) {
 	changeFlags(cmd, &fleet.Change{})
 	if err := cmd.ParseFlags([]string{"--ipv4-only=perhaps"}); err == nil || !strings.Contains(err.Error(), "true or false") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestFlagsOfHostList(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list operator.HostListOptions
+	cmd := &cobra.Command{}
+	listFlags(cmd, &list)
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if !regexp.MustCompile("`--" + flag.Name + "[ `]").Match(text) {
+			t.Errorf("docs/operations.md does not mention --%s of host list", flag.Name)
+		}
+	})
+	if list.Limit != 100 || list.Sort != fleet.SortName {
+		t.Errorf("got %+v without flags", list)
+	}
+	want := operator.HostListOptions{
+		Query: fleet.Query{Search: "x", Sort: "seen", Desc: true, Limit: 7, Filter: fleet.Filter{
+			State: "active", Secure: new(true), Roaming: new(false), VIP: new(true), Outdated: new(true), WindowOpen: new(false), NeverSeen: new(true),
+			Label: map[string]string{"a": "b", "c": "d"},
+		}},
+		All: true,
+	}
+	args := "--search x --sort seen --desc --limit 7 --state active --secure --roaming=off --vip=on --outdated --window-open=false --never-seen --label a=b --label c=d --all"
+	if err := cmd.ParseFlags(strings.Fields(args)); err != nil || !reflect.DeepEqual(list, want) {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	for _, bad := range []string{"--label team", "--label Team=x", "--vip=perhaps"} {
+		if err := cmd.ParseFlags(strings.Fields(bad)); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
 	}
 }
 

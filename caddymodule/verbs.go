@@ -48,7 +48,9 @@ func init() {
 
 func hostCommand(cmd *cobra.Command) {
 	var add operator.HostAddOptions
+	var listing operator.HostListOptions
 	var change fleet.Change
+	var rotate fleet.RotateOptions
 	var minutes int
 	addVerbs(cmd, "host add build7.example", []verb{
 		{
@@ -66,7 +68,8 @@ func hostCommand(cmd *cobra.Command) {
 		},
 		{
 			use: "list", short: "Lists the hosts",
-			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.HostList(ctx) },
+			flags: func(cmd *cobra.Command) { listFlags(cmd, &listing) },
+			run:   func(ctx context.Context, c *operator.Console, _ []string) error { return c.HostList(ctx, listing) },
 		},
 		{
 			use: "show NAME", short: "Shows one host", args: 1,
@@ -83,6 +86,34 @@ func hostCommand(cmd *cobra.Command) {
 			},
 			run: func(ctx context.Context, c *operator.Console, args []string) error {
 				return c.HostSet(ctx, args[0], change)
+			},
+		},
+		{
+			use: "rename NAME NEW", short: "Gives a host another name; its key and all else stay", args: 2,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostRename(ctx, args[0], args[1])
+			},
+		},
+		{
+			use: "suspend NAME", short: "Refuses a host's calls until it is resumed", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostSuspend(ctx, args[0])
+			},
+		},
+		{
+			use: "resume NAME", short: "Serves the calls of a suspended host again", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.HostResume(ctx, args[0]) },
+		},
+		{
+			use: "rotate NAME", short: "Gives a host a new API key with its next call", args: 1,
+			long: "Gives a host a new API key with the next start of its cdx, from the address it is bound to. The old key works until\n" +
+				"the new one is used, and for 7 days at most. With --revoke-now it is dead at once, and what is printed is a single-use\n" +
+				"command for the machine's shell, as by host add.",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&rotate.RevokeNow, "revoke-now", false, "the old key is dead at once; the machine must be installed again")
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.HostRotate(ctx, args[0], rotate)
 			},
 		},
 		{
@@ -111,25 +142,61 @@ func hostCommand(cmd *cobra.Command) {
 	})
 }
 
+// listFlags are the flags of host list.
+func listFlags(cmd *cobra.Command, list *operator.HostListOptions) {
+	flags := cmd.Flags()
+	labelFlag(cmd, "only hosts with this `key=value`; again for more of them", &list.Filter.Label)
+	flags.StringVar(&list.Filter.State, "state", "", "only hosts in this `state`: "+strings.Join(fleet.States, ", "))
+	flags.StringVar(&list.Search, "search", "", "only hosts with this `text` in their name, note or address")
+	optional(cmd, "secure", "only hosts that may keep a login on disk; =false: only the others, and so below", &list.Filter.Secure)
+	optional(cmd, "roaming", "only hosts that may change their address", &list.Filter.Roaming)
+	optional(cmd, "vip", "only hosts that quota never holds back", &list.Filter.VIP)
+	optional(cmd, "outdated", "only hosts that last called with another Codex or cdx than they should have", &list.Filter.Outdated)
+	optional(cmd, "window-open", "only insecure hosts that may call now", &list.Filter.WindowOpen)
+	optional(cmd, "never-seen", "only hosts that have never called", &list.Filter.NeverSeen)
+	flags.StringVar(&list.Sort, "sort", fleet.SortName, "the `order`: "+strings.Join(fleet.Sorts, ", "))
+	flags.BoolVar(&list.Desc, "desc", false, "the other way round")
+	flags.IntVar(&list.Limit, "limit", 100, "how many at most, 1 to "+strconv.Itoa(fleet.MaxPage))
+	flags.BoolVar(&list.All, "all", false, "however many there are")
+}
+
+// labelFlag is --label, which may be given several times.
+func labelFlag(cmd *cobra.Command, usage string, labels *map[string]string) {
+	cmd.Flags().Func("label", usage, func(text string) error {
+		key, value, err := fleet.ParseLabel(text)
+		if err != nil {
+			return err
+		}
+		if *labels == nil {
+			*labels = map[string]string{}
+		}
+		(*labels)[key] = value
+		return nil
+	})
+}
+
+// optional is a flag that says yes or no, or is not given.
+func optional(cmd *cobra.Command, name, usage string, at **bool) {
+	cmd.Flags().BoolFunc(name, usage, func(text string) error {
+		switch text {
+		case "on":
+			text = "true"
+		case "off":
+			text = "false"
+		}
+		value, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*at = &value
+		return nil
+	})
+}
+
 // changeFlags are the flags of host set; each that is given changes one thing.
 func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 	flags := cmd.Flags()
-	boolean := func(name, usage string, at **bool) {
-		flags.BoolFunc(name, usage, func(text string) error {
-			switch text {
-			case "on":
-				text = "true"
-			case "off":
-				text = "false"
-			}
-			value, err := strconv.ParseBool(text)
-			if err != nil {
-				return errors.New("want true or false")
-			}
-			*at = &value
-			return nil
-		})
-	}
+	boolean := func(name, usage string, at **bool) { optional(cmd, name, usage, at) }
 	boolean("enabled", "its calls are served; --enabled=false refuses them", &change.Enabled)
 	boolean("secure", "it may keep a login on disk; --secure=false: it may call only inside its window", &change.Secure)
 	boolean("vip", "quota never holds it back", &change.VIP)
@@ -169,6 +236,8 @@ func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 	}
 	name("model", "the `model` that Codex runs with where its user names none; --model= for Codex's own", &change.Model)
 	name("reasoning-effort", "the `effort` likewise; --reasoning-effort= for Codex's own", &change.ReasoningEffort)
+	name("note", "what admins want to remember about it, at most 1 KiB of `text`; --note= for nothing", &change.Note)
+	labelFlag(cmd, "a `key=value` to find it by, key= to remove one; again for more of them", &change.Labels)
 	flags.BoolVar(&change.Unbind, "unbind", false, "bind its key to the address of its next call")
 }
 

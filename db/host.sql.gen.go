@@ -7,9 +7,70 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 )
+
+const hostAdoptKey = `-- name: HostAdoptKey :one
+UPDATE host SET key_sha256 = next_key_sha256, key_prefix = next_key_prefix, updated_at = $1::timestamptz,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
+WHERE id = $2 AND next_key_sha256 = $3 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
+`
+
+type HostAdoptKeyParams struct {
+	Now       time.Time
+	ID        int64
+	KeySHA256 []byte
+}
+
+// HostAdoptKey ends the old API key of a host that has come with the next one. No row: it has ended already, or the host or
+// this key is gone.
+func (q *Queries) HostAdoptKey(ctx context.Context, arg HostAdoptKeyParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostAdoptKey, arg.Now, arg.ID, arg.KeySHA256)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
+	)
+	return i, err
+}
 
 const hostBindIP = `-- name: HostBindIP :one
 WITH before AS (
@@ -25,7 +86,7 @@ WHERE host.id = before.id
 	AND (cardinality(host.allow_from) = 0 OR $1::inet <<= ANY (host.allow_from))
 	AND (before.bound_ip IS NULL OR before.here OR host.roaming OR cardinality(host.allow_from) > 0
 		OR (host.force_ipv4 AND family(before.bound_ip) = 6 AND family($1::inet) = 4))
-RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, before.bound_ip AS previous_ip, before.here::boolean AS here
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, host.labels, host.note, host.previous_fqdns, host.next_key_sha256, host.next_key_prefix, host.next_key_sealed, host.key_until, before.bound_ip AS previous_ip, before.here::boolean AS here
 `
 
 type HostBindIPParams struct {
@@ -88,6 +149,13 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 		&i.Host.ForceIPv4,
 		&i.Host.ModelOverride,
 		&i.Host.ReasoningEffortOverride,
+		&i.Host.Labels,
+		&i.Host.Note,
+		&i.Host.PreviousFQDNs,
+		&i.Host.NextKeySHA256,
+		&i.Host.NextKeyPrefix,
+		&i.Host.NextKeySealed,
+		&i.Host.KeyUntil,
 		&i.PreviousIP,
 		&i.Here,
 	)
@@ -95,7 +163,7 @@ func (q *Queries) HostBindIP(ctx context.Context, arg HostBindIPParams) (HostBin
 }
 
 const hostByFQDN = `-- name: HostByFQDN :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE fqdn = $1 AND deleted_at IS NULL
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE fqdn = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
@@ -132,12 +200,19 @@ func (q *Queries) HostByFQDN(ctx context.Context, fqdn string) (Host, error) {
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
 
 const hostByFQDNPruned = `-- name: HostByFQDNPruned :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE fqdn = $1
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE fqdn = $1
 `
 
 // HostByFQDNPruned finds a host whether it was pruned or not.
@@ -175,12 +250,19 @@ func (q *Queries) HostByFQDNPruned(ctx context.Context, fqdn string) (Host, erro
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
 
 const hostByID = `-- name: HostByID :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE id = $1 AND deleted_at IS NULL
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
@@ -217,13 +299,21 @@ func (q *Queries) HostByID(ctx context.Context, id int64) (Host, error) {
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
 
 const hostByKey = `-- name: HostByKey :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host
-WHERE key_sha256 = $1 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host
+WHERE (key_sha256 = $1 AND (key_until IS NULL OR key_until > $2::timestamptz) OR next_key_sha256 = $1)
+	AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > $2::timestamptz)
 `
 
 type HostByKeyParams struct {
@@ -231,7 +321,8 @@ type HostByKeyParams struct {
 	Now       time.Time
 }
 
-// HostByKey finds the host an API key belongs to. An expired or pruned host is as good as deleted.
+// HostByKey finds the host an API key belongs to, whether it is the present one, as long as that lasts, or the next. An
+// expired or pruned host is as good as deleted.
 func (q *Queries) HostByKey(ctx context.Context, arg HostByKeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostByKey, arg.KeySHA256, arg.Now)
 	var i Host
@@ -266,6 +357,13 @@ func (q *Queries) HostByKey(ctx context.Context, arg HostByKeyParams) (Host, err
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -279,7 +377,7 @@ UPDATE host SET
 		ELSE greatest(insecure_until, $4::timestamptz) END
 WHERE id = $5 AND key_sha256 = $6 AND deleted_at IS NULL AND status = 'active'
 	AND (secure OR insecure_until >= $3::timestamptz OR grace_until >= $3::timestamptz)
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostCallParams struct {
@@ -335,6 +433,13 @@ func (q *Queries) HostCall(ctx context.Context, arg HostCallParams) (Host, error
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -344,7 +449,7 @@ UPDATE host SET insecure_until = NULL,
 	grace_until = CASE WHEN insecure_until >= $1::timestamptz THEN $2::timestamptz ELSE grace_until END,
 	updated_at = $1::timestamptz
 WHERE id = $3 AND deleted_at IS NULL AND NOT secure
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostCloseWindowParams struct {
@@ -389,6 +494,13 @@ func (q *Queries) HostCloseWindow(ctx context.Context, arg HostCloseWindowParams
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -416,6 +528,106 @@ func (q *Queries) HostDelete(ctx context.Context, id int64) (string, error) {
 	return fqdn, err
 }
 
+const hostForChange = `-- name: HostForChange :one
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+`
+
+// HostForChange reads a host and keeps it as it is until the transaction ends.
+func (q *Queries) HostForChange(ctx context.Context, id int64) (Host, error) {
+	row := q.db.QueryRow(ctx, hostForChange, id)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
+	)
+	return i, err
+}
+
+const hostForgetNextKey = `-- name: HostForgetNextKey :execrows
+UPDATE host SET next_key_sealed = NULL
+WHERE id IN (
+	SELECT h.id FROM host h WHERE h.next_key_sealed IS NOT NULL AND h.key_until <= $1::timestamptz
+	LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+`
+
+type HostForgetNextKeyParams struct {
+	Now time.Time
+	Max int32
+}
+
+// HostForgetNextKey deletes the sealed keys of hosts whose old key has ended: nobody can be given them any more.
+func (q *Queries) HostForgetNextKey(ctx context.Context, arg HostForgetNextKeyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, hostForgetNextKey, arg.Now, arg.Max)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const hostHandOverKey = `-- name: HostHandOverKey :one
+SELECT next_key_sealed::text AS next_key_sealed, next_key_sha256, next_key_prefix::text AS next_key_prefix FROM host
+WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL AND status = 'active'
+	AND next_key_sealed IS NOT NULL AND key_until > $3::timestamptz AND NOT roaming AND cardinality(allow_from) = 0
+FOR NO KEY UPDATE
+`
+
+type HostHandOverKeyParams struct {
+	ID        int64
+	KeySHA256 []byte
+	Now       time.Time
+}
+
+type HostHandOverKeyRow struct {
+	NextKeySealed string
+	NextKeySHA256 []byte
+	NextKeyPrefix string
+}
+
+// HostHandOverKey reads the next API key of a host that came with the old one, and keeps both as they are until the
+// transaction ends. No row: there is none to hand over, or not to whoever has this key.
+func (q *Queries) HostHandOverKey(ctx context.Context, arg HostHandOverKeyParams) (HostHandOverKeyRow, error) {
+	row := q.db.QueryRow(ctx, hostHandOverKey, arg.ID, arg.KeySHA256, arg.Now)
+	var i HostHandOverKeyRow
+	err := row.Scan(&i.NextKeySealed, &i.NextKeySHA256, &i.NextKeyPrefix)
+	return i, err
+}
+
 const hostHold = `-- name: HostHold :one
 SELECT status, may_store FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR NO KEY UPDATE
 `
@@ -439,10 +651,27 @@ func (q *Queries) HostHold(ctx context.Context, arg HostHoldParams) (HostHoldRow
 	return i, err
 }
 
+const hostHolders = `-- name: HostHolders :one
+SELECT count(*) AS hosts, count(*) FILTER (WHERE auth_digest = $1) AS holders FROM host WHERE deleted_at IS NULL
+`
+
+type HostHoldersRow struct {
+	Hosts   int64
+	Holders int64
+}
+
+// HostHolders counts the hosts, and those that are known to have the login of this digest.
+func (q *Queries) HostHolders(ctx context.Context, authDigest []byte) (HostHoldersRow, error) {
+	row := q.db.QueryRow(ctx, hostHolders, authDigest)
+	var i HostHoldersRow
+	err := row.Scan(&i.Hosts, &i.Holders)
+	return i, err
+}
+
 const hostInsert = `-- name: HostInsert :one
 INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, $9::timestamptz)
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostInsertParams struct {
@@ -502,67 +731,19 @@ func (q *Queries) HostInsert(ctx context.Context, arg HostInsertParams) (Host, e
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
 
-const hostList = `-- name: HostList :many
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE deleted_at IS NULL ORDER BY fqdn
-`
-
-func (q *Queries) HostList(ctx context.Context) ([]Host, error) {
-	rows, err := q.db.Query(ctx, hostList)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Host
-	for rows.Next() {
-		var i Host
-		if err := rows.Scan(
-			&i.ID,
-			&i.AccountID,
-			&i.FQDN,
-			&i.Status,
-			&i.KeySHA256,
-			&i.KeyPrefix,
-			&i.Secure,
-			&i.VIP,
-			&i.Roaming,
-			&i.BoundIP,
-			&i.InsecureUntil,
-			&i.GraceUntil,
-			&i.ExpiresAt,
-			&i.ClientVersion,
-			&i.WrapperVersion,
-			&i.APICalls,
-			&i.LastRefresh,
-			&i.AuthDigest,
-			&i.LastSeenAt,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.MayStore,
-			&i.AllowFrom,
-			&i.WindowMinutes,
-			&i.ClientVersionPin,
-			&i.DeletedAt,
-			&i.DeletedWhy,
-			&i.ForceIPv4,
-			&i.ModelOverride,
-			&i.ReasoningEffortOverride,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const hostLock = `-- name: HostLock :one
-SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override FROM host WHERE id = $1 AND key_sha256 = $2 AND deleted_at IS NULL FOR UPDATE
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE id = $1 AND (key_sha256 = $2 OR next_key_sha256 = $2) AND deleted_at IS NULL FOR UPDATE
 `
 
 type HostLockParams struct {
@@ -570,7 +751,8 @@ type HostLockParams struct {
 	KeySHA256 []byte
 }
 
-// HostLock keeps a host as it is until the transaction ends. No row: the host or this key is gone.
+// HostLock keeps a host as it is until the transaction ends, by its present API key or the next. No row: the host or this
+// key is gone.
 func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostLock, arg.ID, arg.KeySHA256)
 	var i Host
@@ -605,6 +787,83 @@ func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) (Host, error
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
+	)
+	return i, err
+}
+
+const hostNextKey = `-- name: HostNextKey :one
+UPDATE host SET next_key_sha256 = $1, next_key_prefix = $2::text, next_key_sealed = $3::text,
+	key_until = $4::timestamptz, updated_at = $5::timestamptz
+WHERE id = $6 AND deleted_at IS NULL AND next_key_sha256 IS NULL AND NOT roaming AND cardinality(allow_from) = 0
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
+`
+
+type HostNextKeyParams struct {
+	NextKeySHA256 []byte
+	NextKeyPrefix string
+	NextKeySealed string
+	KeyUntil      time.Time
+	Now           time.Time
+	ID            int64
+}
+
+// HostNextKey gives a host a second API key, which is to come after the one it has. No row: there is one already, the host
+// may come from several addresses, or it is gone.
+func (q *Queries) HostNextKey(ctx context.Context, arg HostNextKeyParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostNextKey,
+		arg.NextKeySHA256,
+		arg.NextKeyPrefix,
+		arg.NextKeySealed,
+		arg.KeyUntil,
+		arg.Now,
+		arg.ID,
+	)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -613,7 +872,7 @@ const hostOpenWindow = `-- name: HostOpenWindow :one
 UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => $1::integer), $2::timestamptz),
 	updated_at = $3::timestamptz
 WHERE id = $4 AND deleted_at IS NULL AND NOT secure
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostOpenWindowParams struct {
@@ -663,8 +922,158 @@ func (q *Queries) HostOpenWindow(ctx context.Context, arg HostOpenWindowParams) 
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
+}
+
+const hostPage = `-- name: HostPage :many
+WITH matching AS (
+	SELECT h.id, h.fqdn COLLATE "C" AS name, count(*) OVER () AS total, (CASE $1::text
+		WHEN 'seen' THEN coalesce(extract(epoch FROM h.last_seen_at) * 1000000, 0)
+		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
+		WHEN 'calls' THEN h.api_calls
+		ELSE 0 END)::bigint AS number
+	FROM host h
+	WHERE h.deleted_at IS NULL
+		AND ($2::text = '' OR strpos(h.fqdn, lower($2)) > 0 OR strpos(lower(h.note), lower($2)) > 0 OR strpos(host(h.bound_ip), lower($2)) > 0)
+		AND ($3::text IS NULL OR h.status = $3 AND (h.expires_at IS NULL OR h.expires_at > $4::timestamptz))
+		AND ($5::boolean IS NULL OR coalesce(h.expires_at <= $4, false) = $5)
+		AND ($6::boolean IS NULL OR h.secure = $6)
+		AND ($7::boolean IS NULL OR h.roaming = $7)
+		AND ($8::boolean IS NULL OR h.vip = $8)
+		AND ($9::boolean IS NULL OR (h.last_seen_at IS NULL) = $9)
+		AND ($10::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $4, false)) = $10)
+		AND ($11::boolean IS NULL OR $11 = (
+			coalesce(h.wrapper_version <> nullif($12::text, ''), false)
+			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($13::text, '')), false)))
+		AND h.labels @> $14::jsonb
+), page AS (
+	SELECT m.id, m.number, m.total, row_number() OVER (
+		ORDER BY CASE WHEN NOT $15::boolean THEN m.number END, CASE WHEN NOT $15 THEN m.name END, m.number DESC, m.name DESC) AS rank
+	FROM matching m
+	WHERE NOT $16::boolean
+		OR CASE WHEN $15 THEN (m.number, m.name) < ($17::bigint, $18::text) ELSE (m.number, m.name) > ($17, $18) END
+	ORDER BY rank LIMIT $19
+)
+SELECT host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, host.labels, host.note, host.previous_fqdns, host.next_key_sha256, host.next_key_prefix, host.next_key_sealed, host.key_until, page.number, page.total FROM page JOIN host ON host.id = page.id ORDER BY page.rank
+`
+
+type HostPageParams struct {
+	Sort         string
+	Search       string
+	Status       *string
+	Now          time.Time
+	Expired      *bool
+	Secure       *bool
+	Roaming      *bool
+	VIP          *bool
+	NeverSeen    *bool
+	WindowOpen   *bool
+	Outdated     *bool
+	CdxVersion   string
+	CodexVersion string
+	Labels       json.RawMessage
+	Descending   bool
+	Past         bool
+	Number       int64
+	Name         string
+	Max          int32
+}
+
+type HostPageRow struct {
+	Host   Host
+	Number int64
+	Total  int64
+}
+
+// HostPage is a part of the list of hosts that match, with how many match in all. A filter that is NULL leaves hosts be. They
+// are in the order of a number, which is what @sort says and 0 for any other word, then by name; @past: only those after the
+// one of @number and @name.
+func (q *Queries) HostPage(ctx context.Context, arg HostPageParams) ([]HostPageRow, error) {
+	rows, err := q.db.Query(ctx, hostPage,
+		arg.Sort,
+		arg.Search,
+		arg.Status,
+		arg.Now,
+		arg.Expired,
+		arg.Secure,
+		arg.Roaming,
+		arg.VIP,
+		arg.NeverSeen,
+		arg.WindowOpen,
+		arg.Outdated,
+		arg.CdxVersion,
+		arg.CodexVersion,
+		arg.Labels,
+		arg.Descending,
+		arg.Past,
+		arg.Number,
+		arg.Name,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostPageRow
+	for rows.Next() {
+		var i HostPageRow
+		if err := rows.Scan(
+			&i.Host.ID,
+			&i.Host.AccountID,
+			&i.Host.FQDN,
+			&i.Host.Status,
+			&i.Host.KeySHA256,
+			&i.Host.KeyPrefix,
+			&i.Host.Secure,
+			&i.Host.VIP,
+			&i.Host.Roaming,
+			&i.Host.BoundIP,
+			&i.Host.InsecureUntil,
+			&i.Host.GraceUntil,
+			&i.Host.ExpiresAt,
+			&i.Host.ClientVersion,
+			&i.Host.WrapperVersion,
+			&i.Host.APICalls,
+			&i.Host.LastRefresh,
+			&i.Host.AuthDigest,
+			&i.Host.LastSeenAt,
+			&i.Host.CreatedAt,
+			&i.Host.UpdatedAt,
+			&i.Host.MayStore,
+			&i.Host.AllowFrom,
+			&i.Host.WindowMinutes,
+			&i.Host.ClientVersionPin,
+			&i.Host.DeletedAt,
+			&i.Host.DeletedWhy,
+			&i.Host.ForceIPv4,
+			&i.Host.ModelOverride,
+			&i.Host.ReasoningEffortOverride,
+			&i.Host.Labels,
+			&i.Host.Note,
+			&i.Host.PreviousFQDNs,
+			&i.Host.NextKeySHA256,
+			&i.Host.NextKeyPrefix,
+			&i.Host.NextKeySealed,
+			&i.Host.KeyUntil,
+			&i.Number,
+			&i.Total,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const hostPrune = `-- name: HostPrune :many
@@ -686,7 +1095,7 @@ UPDATE host SET deleted_at = $1::timestamptz, deleted_why = batch.why
 FROM batch
 WHERE host.id = batch.id AND host.deleted_at IS NULL
 	AND (host.updated_at, host.last_seen_at, host.expires_at) IS NOT DISTINCT FROM (batch.updated_at, batch.last_seen_at, batch.expires_at)
-RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override
+RETURNING host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, host.labels, host.note, host.previous_fqdns, host.next_key_sha256, host.next_key_prefix, host.next_key_sealed, host.key_until
 `
 
 type HostPruneParams struct {
@@ -745,6 +1154,13 @@ func (q *Queries) HostPrune(ctx context.Context, arg HostPruneParams) ([]Host, e
 			&i.ForceIPv4,
 			&i.ModelOverride,
 			&i.ReasoningEffortOverride,
+			&i.Labels,
+			&i.Note,
+			&i.PreviousFQDNs,
+			&i.NextKeySHA256,
+			&i.NextKeyPrefix,
+			&i.NextKeySealed,
+			&i.KeyUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -797,9 +1213,10 @@ const hostRekey = `-- name: HostRekey :one
 UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
 	insecure_until = greatest(insecure_until, $5),
 	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN greatest(expires_at, $9::timestamptz) END,
-	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz
+	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
 WHERE fqdn = $10
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostRekeyParams struct {
@@ -819,7 +1236,7 @@ type HostRekeyParams struct {
 // first address it is used from, as every key does.
 // A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry; else one that has passed is
 // cleared, and one to come is moved on to @lives_until: the new key must outlive its install token. A pruned host is one
-// again.
+// again. A key that was to come after the old one does not.
 func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostRekey,
 		arg.KeySHA256,
@@ -865,6 +1282,146 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
+	)
+	return i, err
+}
+
+const hostRename = `-- name: HostRename :one
+UPDATE host SET fqdn = $1, previous_fqdns = $2::text[], updated_at = $3::timestamptz
+WHERE id = $4 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
+`
+
+type HostRenameParams struct {
+	FQDN          string
+	PreviousFQDNs []string
+	Now           time.Time
+	ID            int64
+}
+
+// HostRename gives a host another name. It fails with a unique violation when that is taken.
+func (q *Queries) HostRename(ctx context.Context, arg HostRenameParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostRename,
+		arg.FQDN,
+		arg.PreviousFQDNs,
+		arg.Now,
+		arg.ID,
+	)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
+	)
+	return i, err
+}
+
+const hostReplaceKey = `-- name: HostReplaceKey :one
+UPDATE host SET key_sha256 = $1, key_prefix = $2, bound_ip = NULL, updated_at = $3::timestamptz,
+	expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE greatest(expires_at, $4::timestamptz) END,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
+WHERE id = $5 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
+`
+
+type HostReplaceKeyParams struct {
+	KeySHA256  []byte
+	KeyPrefix  string
+	Now        time.Time
+	LivesUntil time.Time
+	ID         int64
+}
+
+// HostReplaceKey replaces the API key of a host and nothing else that it may do: the old one, and one that was to come
+// after it, are dead when this commits. The new key binds to the first address it is used from.
+func (q *Queries) HostReplaceKey(ctx context.Context, arg HostReplaceKeyParams) (Host, error) {
+	row := q.db.QueryRow(ctx, hostReplaceKey,
+		arg.KeySHA256,
+		arg.KeyPrefix,
+		arg.Now,
+		arg.LivesUntil,
+		arg.ID,
+	)
+	var i Host
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.FQDN,
+		&i.Status,
+		&i.KeySHA256,
+		&i.KeyPrefix,
+		&i.Secure,
+		&i.VIP,
+		&i.Roaming,
+		&i.BoundIP,
+		&i.InsecureUntil,
+		&i.GraceUntil,
+		&i.ExpiresAt,
+		&i.ClientVersion,
+		&i.WrapperVersion,
+		&i.APICalls,
+		&i.LastRefresh,
+		&i.AuthDigest,
+		&i.LastSeenAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MayStore,
+		&i.AllowFrom,
+		&i.WindowMinutes,
+		&i.ClientVersionPin,
+		&i.DeletedAt,
+		&i.DeletedWhy,
+		&i.ForceIPv4,
+		&i.ModelOverride,
+		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -873,7 +1430,7 @@ const hostRestore = `-- name: HostRestore :one
 UPDATE host SET deleted_at = NULL, deleted_why = NULL, updated_at = $1::timestamptz,
 	expires_at = CASE WHEN expires_at > $1::timestamptz THEN expires_at END
 WHERE fqdn = $2 AND deleted_at IS NOT NULL
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostRestoreParams struct {
@@ -916,6 +1473,13 @@ func (q *Queries) HostRestore(ctx context.Context, arg HostRestoreParams) (Host,
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }
@@ -973,10 +1537,11 @@ UPDATE host SET
 	force_ipv4 = coalesce($10, force_ipv4),
 	model_override = nullif(coalesce($11::text, model_override), ''),
 	reasoning_effort_override = nullif(coalesce($12::text, reasoning_effort_override), ''),
-	bound_ip = CASE WHEN $13::boolean THEN NULL ELSE bound_ip END,
-	updated_at = $14::timestamptz
-WHERE id = $15 AND deleted_at IS NULL
-RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override
+	labels = coalesce($13::jsonb, labels), note = coalesce($14, note),
+	bound_ip = CASE WHEN $15::boolean THEN NULL ELSE bound_ip END,
+	updated_at = $16::timestamptz
+WHERE id = $17 AND deleted_at IS NULL
+RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
 type HostUpdateParams struct {
@@ -992,6 +1557,8 @@ type HostUpdateParams struct {
 	ForceIPv4               *bool
 	ModelOverride           *string
 	ReasoningEffortOverride *string
+	Labels                  json.RawMessage
+	Note                    *string
 	Unbind                  bool
 	Now                     time.Time
 	ID                      int64
@@ -1012,6 +1579,8 @@ func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, e
 		arg.ForceIPv4,
 		arg.ModelOverride,
 		arg.ReasoningEffortOverride,
+		arg.Labels,
+		arg.Note,
 		arg.Unbind,
 		arg.Now,
 		arg.ID,
@@ -1048,6 +1617,13 @@ func (q *Queries) HostUpdate(ctx context.Context, arg HostUpdateParams) (Host, e
 		&i.ForceIPv4,
 		&i.ModelOverride,
 		&i.ReasoningEffortOverride,
+		&i.Labels,
+		&i.Note,
+		&i.PreviousFQDNs,
+		&i.NextKeySHA256,
+		&i.NextKeyPrefix,
+		&i.NextKeySealed,
+		&i.KeyUntil,
 	)
 	return i, err
 }

@@ -157,10 +157,11 @@ func TestMigrateFrom006(t *testing.T) {
 		t.Fatal(err)
 	}
 	host, err := store.HostByFQDN(t.Context(), "old.example")
-	if err != nil || host.ForceIPv4 || host.ModelOverride != nil || host.ReasoningEffortOverride != nil {
+	if err != nil || host.ForceIPv4 || host.ModelOverride != nil || host.ReasoningEffortOverride != nil ||
+		string(host.Labels) != "{}" || host.Note != "" || len(host.PreviousFQDNs) != 0 || host.NextKeySHA256 != nil || host.KeyUntil != nil {
 		t.Errorf("got %+v, %v; want nothing set", host, err)
 	}
-	if after := one[string](t, store, "SELECT (to_jsonb(host) - '{force_ipv4,model_override,reasoning_effort_override}'::text[])::text FROM host"); after != before {
+	if after := one[string](t, store, "SELECT (to_jsonb(host) - '{force_ipv4,model_override,reasoning_effort_override,labels,note,previous_fqdns,next_key_sha256,next_key_prefix,next_key_sealed,key_until}'::text[])::text FROM host"); after != before {
 		t.Errorf("got row\n%s\nwant\n%s", after, before)
 	}
 	changed, err := store.HostUpdate(t.Context(), db.HostUpdateParams{ID: host.ID, Now: time.Now(), ForceIPv4: new(true), ModelOverride: new("o3")})

@@ -182,7 +182,7 @@ type Host struct {
 	AccountID int64
 	FQDN      string
 	Status    string
-	// SHA-256 of the API key. The key itself is nowhere, except sealed in a pending install token.
+	// SHA-256 of the API key. The key itself is nowhere, except sealed in a pending install token or in next_key_sealed.
 	KeySHA256 []byte
 	// First 8 characters of the API key: enough to recognise it in a log, useless to log in.
 	KeyPrefix string
@@ -223,6 +223,20 @@ type Host struct {
 	ModelOverride *string
 	// So for the reasoning effort.
 	ReasoningEffortOverride *string
+	// At most 16 texts by name, for admins to find hosts by. Hosts are not told.
+	Labels json.RawMessage
+	// What admins want to remember about the host. Hosts are not told.
+	Note string
+	// The newest names it had before, oldest first: a machine that knows itself by one of them may follow to the present one.
+	PreviousFQDNs []string
+	// SHA-256 of the API key that is to come after key_sha256, and does when it is first used. NULL: none.
+	NextKeySHA256 []byte
+	// Its first 8 characters.
+	NextKeyPrefix *string
+	// It itself, sealed, to be handed to the host; gone when it is first used, and when the old one has ended.
+	NextKeySealed *string
+	// When the old key ends, although the next one was never used.
+	KeyUntil *time.Time
 }
 
 // System users that cdx ran as on a host, so that an uninstall knows whose files to remove.

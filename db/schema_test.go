@@ -100,6 +100,19 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		"a long model":                 host("model_override", "repeat('a', 129)"),
 		"an empty effort":              host("reasoning_effort_override", "''"),
 		"a long effort":                host("reasoning_effort_override", "repeat('ä', 17)"),
+		"labels that are no object":    host("labels", "'[]'"),
+		"a label that is no text":      host("labels", `'{"a": 1}'`),
+		"a label within another":       host("labels", `'{"a": {"b": "c"}}'`),
+		"seventeen labels":             host("labels", "(SELECT jsonb_object_agg('k' || n, 'v') FROM generate_series(1, 17) AS n)"),
+		"a huge label":                 host("labels", "jsonb_build_object('k', repeat('v', 4096))"),
+		"a long note":                  host("note", "repeat('ä', 513)"),
+		"nine former names":            host("previous_fqdns", "array_fill('a'::text, '{9}')"),
+		"half of a next key":           host("key_until", "now()"),
+		"a sealed key of no next one":  host("next_key_sealed", "'sealed'"),
+		"a next key that it has":       host("next_key_prefix", "'cdcdcdcd', key_until = now(), next_key_sha256 = key_sha256"),
+		"a next key's short hash":      host("next_key_prefix", "'cdcdcdcd', key_until = now(), next_key_sha256 = '\\xab'"),
+		"a whole next key":             host("next_key_prefix", "repeat('a', 64), key_until = now(), next_key_sha256 = sha256('x')"),
+		"a next key's long seal":       host("next_key_sealed", "repeat('a', 513), next_key_prefix = 'cdcdcdcd', key_until = now(), next_key_sha256 = sha256('x')"),
 		"a short digest":               host("auth_digest", "'\\xab'"),
 		"a token's short hash":         token("token_sha256", "'\\xab'"),
 		"a token's long prefix":        token("token_prefix", "'abcdefghi'"),
@@ -146,7 +159,11 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		}
 	}
 	for name, statement := range map[string]string{
-		"host": host("client_version", "repeat('9', 64)"), "token": token("", ""), "generation": generation("", ""), "entry": entry("", ""), "API token": adminToken("", ""),
+		"host":        host("client_version", "repeat('9', 64)"),
+		"labels":      host("labels", "(SELECT jsonb_object_agg('k' || n, 'v') FROM generate_series(1, 16) AS n)"),
+		"next key":    host("next_key_prefix", "'cdcdcdcd', next_key_sealed = 'sealed', key_until = now(), next_key_sha256 = sha256('x')"),
+		"no next key": host("next_key_prefix", "NULL, next_key_sealed = NULL, key_until = NULL, next_key_sha256 = NULL"),
+		"token":       token("", ""), "generation": generation("", ""), "entry": entry("", ""), "API token": adminToken("", ""),
 	} {
 		if _, err := store.Pool().Exec(t.Context(), statement); err != nil {
 			t.Errorf("%s: got %v for a good row", name, err)

@@ -9,12 +9,60 @@ RETURNING *;
 -- first address it is used from, as every key does.
 -- A window is only ever extended (NULL leaves it alone). expires_at is written when set_expiry; else one that has passed is
 -- cleared, and one to come is moved on to @lives_until: the new key must outlive its install token. A pruned host is one
--- again.
+-- again. A key that was to come after the old one does not.
 UPDATE host SET key_sha256 = @key_sha256, key_prefix = @key_prefix, secure = @secure, vip = @vip,
 	insecure_until = greatest(insecure_until, @insecure_until),
 	expires_at = CASE WHEN @set_expiry::boolean THEN @expires_at WHEN expires_at > @now::timestamptz THEN greatest(expires_at, @lives_until::timestamptz) END,
-	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz
+	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
 WHERE fqdn = @fqdn
+RETURNING *;
+
+-- name: HostReplaceKey :one
+-- HostReplaceKey replaces the API key of a host and nothing else that it may do: the old one, and one that was to come
+-- after it, are dead when this commits. The new key binds to the first address it is used from.
+UPDATE host SET key_sha256 = @key_sha256, key_prefix = @key_prefix, bound_ip = NULL, updated_at = @now::timestamptz,
+	expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE greatest(expires_at, @lives_until::timestamptz) END,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
+WHERE id = @id AND deleted_at IS NULL
+RETURNING *;
+
+-- name: HostNextKey :one
+-- HostNextKey gives a host a second API key, which is to come after the one it has. No row: there is one already, the host
+-- may come from several addresses, or it is gone.
+UPDATE host SET next_key_sha256 = @next_key_sha256, next_key_prefix = @next_key_prefix::text, next_key_sealed = @next_key_sealed::text,
+	key_until = @key_until::timestamptz, updated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL AND next_key_sha256 IS NULL AND NOT roaming AND cardinality(allow_from) = 0
+RETURNING *;
+
+-- name: HostHandOverKey :one
+-- HostHandOverKey reads the next API key of a host that came with the old one, and keeps both as they are until the
+-- transaction ends. No row: there is none to hand over, or not to whoever has this key.
+SELECT next_key_sealed::text AS next_key_sealed, next_key_sha256, next_key_prefix::text AS next_key_prefix FROM host
+WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL AND status = 'active'
+	AND next_key_sealed IS NOT NULL AND key_until > @now::timestamptz AND NOT roaming AND cardinality(allow_from) = 0
+FOR NO KEY UPDATE;
+
+-- name: HostAdoptKey :one
+-- HostAdoptKey ends the old API key of a host that has come with the next one. No row: it has ended already, or the host or
+-- this key is gone.
+UPDATE host SET key_sha256 = next_key_sha256, key_prefix = next_key_prefix, updated_at = @now::timestamptz,
+	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
+WHERE id = @id AND next_key_sha256 = @key_sha256 AND deleted_at IS NULL
+RETURNING *;
+
+-- name: HostForgetNextKey :execrows
+-- HostForgetNextKey deletes the sealed keys of hosts whose old key has ended: nobody can be given them any more.
+UPDATE host SET next_key_sealed = NULL
+WHERE id IN (
+	SELECT h.id FROM host h WHERE h.next_key_sealed IS NOT NULL AND h.key_until <= @now::timestamptz
+	LIMIT @max FOR UPDATE SKIP LOCKED
+);
+
+-- name: HostRename :one
+-- HostRename gives a host another name. It fails with a unique violation when that is taken.
+UPDATE host SET fqdn = @fqdn, previous_fqdns = @previous_fqdns::text[], updated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL
 RETURNING *;
 
 -- name: HostByFQDN :one
@@ -28,12 +76,53 @@ SELECT * FROM host WHERE fqdn = @fqdn;
 SELECT * FROM host WHERE id = @id AND deleted_at IS NULL;
 
 -- name: HostByKey :one
--- HostByKey finds the host an API key belongs to. An expired or pruned host is as good as deleted.
+-- HostByKey finds the host an API key belongs to, whether it is the present one, as long as that lasts, or the next. An
+-- expired or pruned host is as good as deleted.
 SELECT * FROM host
-WHERE key_sha256 = @key_sha256 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > @now::timestamptz);
+WHERE (key_sha256 = @key_sha256 AND (key_until IS NULL OR key_until > @now::timestamptz) OR next_key_sha256 = @key_sha256)
+	AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > @now::timestamptz);
 
--- name: HostList :many
-SELECT * FROM host WHERE deleted_at IS NULL ORDER BY fqdn;
+-- name: HostForChange :one
+-- HostForChange reads a host and keeps it as it is until the transaction ends.
+SELECT * FROM host WHERE id = @id AND deleted_at IS NULL FOR NO KEY UPDATE;
+
+-- name: HostPage :many
+-- HostPage is a part of the list of hosts that match, with how many match in all. A filter that is NULL leaves hosts be. They
+-- are in the order of a number, which is what @sort says and 0 for any other word, then by name; @past: only those after the
+-- one of @number and @name.
+WITH matching AS (
+	SELECT h.id, h.fqdn COLLATE "C" AS name, count(*) OVER () AS total, (CASE @sort::text
+		WHEN 'seen' THEN coalesce(extract(epoch FROM h.last_seen_at) * 1000000, 0)
+		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
+		WHEN 'calls' THEN h.api_calls
+		ELSE 0 END)::bigint AS number
+	FROM host h
+	WHERE h.deleted_at IS NULL
+		AND (@search::text = '' OR strpos(h.fqdn, lower(@search)) > 0 OR strpos(lower(h.note), lower(@search)) > 0 OR strpos(host(h.bound_ip), lower(@search)) > 0)
+		AND (sqlc.narg('status')::text IS NULL OR h.status = sqlc.narg('status') AND (h.expires_at IS NULL OR h.expires_at > @now::timestamptz))
+		AND (sqlc.narg('expired')::boolean IS NULL OR coalesce(h.expires_at <= @now, false) = sqlc.narg('expired'))
+		AND (sqlc.narg('secure')::boolean IS NULL OR h.secure = sqlc.narg('secure'))
+		AND (sqlc.narg('roaming')::boolean IS NULL OR h.roaming = sqlc.narg('roaming'))
+		AND (sqlc.narg('vip')::boolean IS NULL OR h.vip = sqlc.narg('vip'))
+		AND (sqlc.narg('never_seen')::boolean IS NULL OR (h.last_seen_at IS NULL) = sqlc.narg('never_seen'))
+		AND (sqlc.narg('window_open')::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= @now, false)) = sqlc.narg('window_open'))
+		AND (sqlc.narg('outdated')::boolean IS NULL OR sqlc.narg('outdated') = (
+			coalesce(h.wrapper_version <> nullif(@cdx_version::text, ''), false)
+			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif(@codex_version::text, '')), false)))
+		AND h.labels @> @labels::jsonb
+), page AS (
+	SELECT m.id, m.number, m.total, row_number() OVER (
+		ORDER BY CASE WHEN NOT @descending::boolean THEN m.number END, CASE WHEN NOT @descending THEN m.name END, m.number DESC, m.name DESC) AS rank
+	FROM matching m
+	WHERE NOT @past::boolean
+		OR CASE WHEN @descending THEN (m.number, m.name) < (@number::bigint, @name::text) ELSE (m.number, m.name) > (@number, @name) END
+	ORDER BY rank LIMIT @max
+)
+SELECT sqlc.embed(host), page.number, page.total FROM page JOIN host ON host.id = page.id ORDER BY page.rank;
+
+-- name: HostHolders :one
+-- HostHolders counts the hosts, and those that are known to have the login of this digest.
+SELECT count(*) AS hosts, count(*) FILTER (WHERE auth_digest = @auth_digest) AS holders FROM host WHERE deleted_at IS NULL;
 
 -- name: HostCount :one
 SELECT count(*) FROM host WHERE deleted_at IS NULL;
@@ -88,8 +177,9 @@ SELECT status, may_store FROM host WHERE id = @id AND key_sha256 = @key_sha256 A
 UPDATE host SET last_refresh = @last_refresh::text, auth_digest = @auth_digest WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL;
 
 -- name: HostLock :one
--- HostLock keeps a host as it is until the transaction ends. No row: the host or this key is gone.
-SELECT * FROM host WHERE id = @id AND key_sha256 = @key_sha256 AND deleted_at IS NULL FOR UPDATE;
+-- HostLock keeps a host as it is until the transaction ends, by its present API key or the next. No row: the host or this
+-- key is gone.
+SELECT * FROM host WHERE id = @id AND (key_sha256 = @key_sha256 OR next_key_sha256 = @key_sha256) AND deleted_at IS NULL FOR UPDATE;
 
 -- name: HostDelete :one
 -- HostDelete removes a host with everything that belongs to it; audit entries stay.
@@ -106,6 +196,7 @@ UPDATE host SET
 	force_ipv4 = coalesce(sqlc.narg('force_ipv4'), force_ipv4),
 	model_override = nullif(coalesce(sqlc.narg('model_override')::text, model_override), ''),
 	reasoning_effort_override = nullif(coalesce(sqlc.narg('reasoning_effort_override')::text, reasoning_effort_override), ''),
+	labels = coalesce(sqlc.narg('labels')::jsonb, labels), note = coalesce(sqlc.narg('note'), note),
 	bound_ip = CASE WHEN @unbind::boolean THEN NULL ELSE bound_ip END,
 	updated_at = @now::timestamptz
 WHERE id = @id AND deleted_at IS NULL

@@ -45,6 +45,8 @@ type HostConfig struct {
 	CodexReleases    string `json:"codex_releases,omitempty"`     // base URL of the releases API to get Codex from; "": GitHub's
 	IssuedAt         Time   `json:"issued_at"`
 	ExpiresAt        Time   `json:"expires_at"` // when to ask for a new one
+
+	PreviousFQDNs []string `json:"previous_fqdns,omitempty"` // names the host had: a machine that knows itself by one of them is meant, too
 }
 
 // ClientBuild is one build of cdx that a gateway vouches for.

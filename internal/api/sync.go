@@ -31,17 +31,18 @@ type SyncUsage struct {
 // SyncResponse is the data of an answer to POST /sync.
 type SyncResponse struct {
 	Credential SyncCredential      `json:"credential"`
-	Usage      any                 `json:"usage,omitempty"`  // as POST /usage answers; absent: nothing was reported
-	Users      []HostUser          `json:"users"`            // everybody who ran cdx on this host
-	Errors     map[string][]string `json:"errors,omitempty"` // field → texts: parts that were not recorded; the rest is as it should be
-	Host       Block               `json:"host"`             // Host
-	Versions   Block               `json:"versions"`         // Versions
-	Policy     Block               `json:"policy"`           // SyncPolicy
-	Quota      Block               `json:"quota"`            // ChatGPTUsage, or null: the gateway does not know
-	Library    Block               `json:"library"`          // SlashList without texts
-	Config     Block               `json:"config"`           // ConfigOffer
-	Client     Block               `json:"client"`           // ClientOffer, or null: there is no build for the platform
-	Month      Block               `json:"month"`            // TokenUsage of the host in this month, UTC
+	APIKey     string              `json:"api_key,omitempty"` // to come after the one the host came with, which ends when this one is used
+	Usage      any                 `json:"usage,omitempty"`   // as POST /usage answers; absent: nothing was reported
+	Users      []HostUser          `json:"users"`             // everybody who ran cdx on this host
+	Errors     map[string][]string `json:"errors,omitempty"`  // field → texts: parts that were not recorded; the rest is as it should be
+	Host       Block               `json:"host"`              // Host
+	Versions   Block               `json:"versions"`          // Versions
+	Policy     Block               `json:"policy"`            // SyncPolicy
+	Quota      Block               `json:"quota"`             // ChatGPTUsage, or null: the gateway does not know
+	Library    Block               `json:"library"`           // SlashList without texts
+	Config     Block               `json:"config"`            // ConfigOffer
+	Client     Block               `json:"client"`            // ClientOffer, or null: there is no build for the platform
+	Month      Block               `json:"month"`             // TokenUsage of the host in this month, UTC
 }
 
 // Names of the blocks, as in SyncRequest.ETags.

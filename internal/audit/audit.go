@@ -69,6 +69,10 @@ const (
 	ActionInsecureEnable   = "admin.host.insecure_enable"
 	ActionInsecureDisable  = "admin.host.insecure_disable"
 	ActionHostRestore      = "admin.host.restore"
+	ActionHostRename       = "admin.host.rename"
+	ActionKeyRotate        = "admin.host.key_rotate" // a next key was made; the host is yet to get it
+	ActionKeyHandOver      = "auth.key.hand_over"    // the host was given it
+	ActionKeyAdopt         = "auth.key.adopt"        // the host came with it: the old one is dead
 	ActionHostPruned       = "host.pruned"
 	ActionHostPurged       = "host.purged"
 	ActionHostUser         = "host.user"

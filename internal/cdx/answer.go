@@ -50,7 +50,7 @@ func readSync(parts map[string]json.RawMessage) (answer *api.SyncResponse, crede
 	for name, to := range map[string]any{
 		api.BlockHost: &answer.Host, api.BlockVersions: &answer.Versions, api.BlockPolicy: &answer.Policy, api.BlockQuota: &answer.Quota,
 		api.BlockLibrary: &answer.Library, api.BlockConfig: &answer.Config, api.BlockClient: &answer.Client,
-		"month": &answer.Month, "usage": &answer.Usage, "errors": &answer.Errors,
+		"month": &answer.Month, "api_key": &answer.APIKey, "usage": &answer.Usage, "errors": &answer.Errors,
 	} {
 		_ = json.Unmarshal(parts[name], to) // as good as absent
 	}

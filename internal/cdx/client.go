@@ -185,14 +185,28 @@ func (c *client) post(ctx context.Context, address string, request, data any) er
 	if err := encoder.Encode(request); err != nil {
 		return &failure{err: fmt.Errorf("encoding the request: %w", err)}
 	}
-	return c.do(ctx, http.MethodPost, address, &body, data)
+	return c.do(ctx, http.MethodPost, address, body.Bytes(), data)
 }
 
-// do sends JSON, or nothing when body is nil, to address and decodes the data of the answer.
+// do sends JSON, or nothing when body is nil, to address and decodes the data of the answer. A key that ended because
+// another cdx of this machine has used the next one is exchanged for that.
 //
 // Errors: *failure.
-func (c *client) do(ctx context.Context, method, address string, body io.Reader, data any) error {
-	r, err := http.NewRequestWithContext(ctx, method, address, body)
+func (c *client) do(ctx context.Context, method, address string, body []byte, data any) error {
+	err := c.doOnce(ctx, method, address, body, data)
+	if f := asFailure(err); f != nil && f.keyInvalid() && c.config.renewKey() {
+		return c.doOnce(ctx, method, address, body, data)
+	}
+	return err
+}
+
+// keyInvalid reports whether the gateway does not know the API key.
+func (f *failure) keyInvalid() bool {
+	return f.status == http.StatusUnauthorized && f.is("api_key_invalid", "invalid api key")
+}
+
+func (c *client) doOnce(ctx context.Context, method, address string, body []byte, data any) error {
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return &failure{err: errors.New("the address of the gateway is not a URL")}
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	SigningKey api.SigningKey // whose word counts; zero: nobody's yet, the configuration is not signed
 
 	signed        api.Signed // api.HostConfig, signed with SigningKey: where all the above but API key and release key is from
+	formerly      []string   // names this machine had before FQDN
 	issued        time.Time  // with expires: the times of signed
 	expires       time.Time
 	etag          string // under which the gateway gave it; "": not known

@@ -198,25 +198,37 @@ func TestExpiredConfigWorks(t *testing.T) {
 	}
 }
 
+// asNobody lets root run cdx as a user without rights. It is false, and nothing happens, when the tests are not root's.
+func (r *rig) asNobody(cmd *exec.Cmd) bool {
+	r.t.Helper()
+	if os.Geteuid() != 0 {
+		return false
+	}
+	binary := filepath.Join(r.dir, "cdx")
+	// By another process: a child that this one forks meanwhile would hold the file open for writing.
+	if out, err := exec.CommandContext(r.t.Context(), "cp", "-L", cmd.Path, binary).CombinedOutput(); err != nil {
+		r.t.Fatalf("%v: %s", err, out)
+	}
+	if err := errors.Join(os.Chmod(binary, 0o755), os.Chmod(r.dir, 0o755), os.Chmod(filepath.Dir(r.dir), 0o755)); err != nil {
+		r.t.Fatal(err)
+	}
+	cmd.Path = binary
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, NoSetGroups: true}}
+	return true
+}
+
+const nobody = 65534
+
 // Another user of the machine, to whom its configuration was not given, is told what to ask for.
 func TestUnreadableSystemConfig(t *testing.T) {
 	t.Parallel()
 	r := newRigAt(t, "http://127.0.0.1:1")
 	system := filepath.Join(r.dir, "host.json")
 	cmd := r.command("cdx", nil, "CDX_CONFIG_PATH=", "XDG_CONFIG_HOME=", "TEST_SYSTEM_CONFIG="+system)
-	if os.Geteuid() == 0 {
-		binary := filepath.Join(r.dir, "cdx")
-		// By another process: a child that this one forks meanwhile would hold the file open for writing.
-		if out, err := exec.CommandContext(t.Context(), "cp", "-L", cmd.Path, binary).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		if err := errors.Join(os.Chmod(binary, 0o755), os.Chmod(r.dir, 0o755), os.Chmod(filepath.Dir(r.dir), 0o755)); err != nil {
+	if !r.asNobody(cmd) {
+		if err := os.Chmod(system, 0); err != nil {
 			t.Fatal(err)
 		}
-		cmd.Path = binary
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}}
-	} else if err := os.Chmod(system, 0); err != nil {
-		t.Fatal(err)
 	}
 	_, stderr, status := r.finish(cmd)
 	for _, say := range []string{"may not read the configuration of this machine: " + system, "chgrp cdx " + system, "chmod 640", "group cdx", "cdxgate host add"} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ func (c *Config) open() (said api.HostConfig, err error) {
 	}
 	c.BaseURL, c.FQDN, c.InstallationID = strings.TrimRight(said.BaseURL, "/"), said.FQDN, said.InstallationID
 	c.Secure, c.IPv4Only, c.CA, c.CodexReleases = said.Secure, said.IPv4Only, said.CA, said.CodexReleases
+	c.formerly = said.PreviousFQDNs
 	c.issued, c.expires = said.IssuedAt.Time, said.ExpiresAt.Time
 	c.autoUpdateOff = c.autoUpdateOff || !said.AutoUpdate
 	c.AutoUpdate = !c.autoUpdateOff
@@ -145,7 +147,7 @@ func (c *Config) allows(next *Config, now time.Time) error {
 	switch {
 	case c.InstallationID != "" && next.InstallationID != c.InstallationID:
 		return fmt.Errorf("it is of installation %s, and this machine belongs to %s", field(next.InstallationID), c.InstallationID)
-	case c.FQDN != "" && !strings.EqualFold(next.FQDN, c.FQDN):
+	case c.FQDN != "" && !next.isOf(c.FQDN):
 		return fmt.Errorf("it is for %s, and this machine is %s", field(next.FQDN), c.FQDN)
 	case isHTTPS(c.BaseURL) && !isHTTPS(next.BaseURL):
 		return errors.New("it gives up https")
@@ -155,6 +157,12 @@ func (c *Config) allows(next *Config, now time.Time) error {
 	default:
 		return nil
 	}
+}
+
+// isOf reports whether c is the configuration of the host of this name, or of the host that once had it.
+func (c *Config) isOf(fqdn string) bool {
+	return strings.EqualFold(c.FQDN, fqdn) ||
+		slices.ContainsFunc(c.formerly, func(former string) bool { return strings.EqualFold(former, fqdn) })
 }
 
 func isHTTPS(address string) bool {

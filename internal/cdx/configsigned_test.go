@@ -282,6 +282,35 @@ func TestFollowRefuses(t *testing.T) {
 	}
 }
 
+// A host that was renamed follows from each of the names it had; a name of another host's is none of them.
+func TestFollowANewName(t *testing.T) {
+	t.Parallel()
+	held := enrolled(t, signerA.offer(nil))
+	renamed := func(name string, formerly ...string) api.ConfigOffer {
+		return signerA.offer(func(h *api.HostConfig) { h.FQDN, h.PreviousFQDNs = name, formerly })
+	}
+	c := held.must(t, renamed("new.example", "older.example", "BUILD7.example"))
+	if c.FQDN != "new.example" || c.APIKey != someKey {
+		t.Errorf("got %+v", c)
+	}
+	if back := c.must(t, renamed("build7.example", "new.example")); back.FQDN != "build7.example" {
+		t.Errorf("got %+v", back)
+	}
+	for name, offer := range map[string]api.ConfigOffer{
+		"no names":         renamed("new.example"),
+		"another's":        renamed("new.example", "build8.example", "build7.example.org", ""),
+		"another's signed": signerB.offer(func(h *api.HostConfig) { h.FQDN, h.PreviousFQDNs = "new.example", []string{"build7.example"} }),
+	} {
+		if next, err := held.follow(offer, theDay); err == nil {
+			t.Errorf("%s: got %+v", name, next)
+		}
+	}
+	// What it once was called says nothing about what it is called now.
+	if next, err := c.follow(signerA.offer(nil), theDay); err == nil {
+		t.Errorf("an answer from before the renaming was taken: %+v", next)
+	}
+}
+
 // A gateway whose clock was ahead must not have the last word until that time has come.
 func TestOneFromTheFutureIsFollowed(t *testing.T) {
 	t.Parallel()

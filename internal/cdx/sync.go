@@ -120,6 +120,9 @@ func (s *session) retrieve(ctx context.Context) (*credentialAnswer, error) {
 	if note := s.app.followConfig(config, answer.Config); note != "" {
 		s.notice("config", note)
 	}
+	if note := s.app.takeKey(config, apiKey(answer.APIKey)); note != "" {
+		s.notice("key", note)
+	}
 	merged, changed := s.blocks.merge(answer)
 	if s.blocks = merged; changed {
 		s.home.saveBlocks(merged)

@@ -15,7 +15,7 @@ func (c *client) deregister(ctx context.Context) error {
 	defer cancel()
 	var answer api.Deleted
 	err := c.do(ctx, http.MethodDelete, c.config.BaseURL+api.PathAuth, nil, &answer)
-	if f := asFailure(err); f != nil && f.status == http.StatusUnauthorized && f.is("api_key_invalid", "invalid api key") {
+	if f := asFailure(err); f != nil && f.keyInvalid() {
 		return nil
 	}
 	return err

@@ -11,7 +11,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 )
 
-// Find returns the host that an API key belongs to. presented is the key as it came.
+// Find returns the host that an API key belongs to, as its present one or as its next. presented is the key as it came,
+// and the key of the returned host, whose next one ends the present one in Admit.
 //
 // Errors: ErrKeyMissing, ErrKeyInvalid.
 func (s *Service) Find(ctx context.Context, presented string) (*db.Host, error) {
@@ -29,11 +30,13 @@ func (s *Service) Find(ctx context.Context, presented string) (*db.Host, error) 
 	case err != nil:
 		return nil, fmt.Errorf("looking up an API key: %w", err)
 	}
+	host.KeySHA256, host.KeyPrefix = key.SHA256(), key.Prefix()
 	return &host, nil
 }
 
-// Admit decides whether a host whose key was found may come from an address, and binds it there on first use. from is
-// the client's address as Caddy established it. The rules, in this order:
+// Admit decides whether a host whose key was found may come from an address, and binds it there on first use. A host that is
+// let in with its next key has no other from then on. from is the client's address as Caddy established it. The rules, in
+// this order:
 //
 //	the host is switched off                      ErrHostDisabled
 //	the address is unknown                        ErrIPMismatch: a binding that can be avoided is none
@@ -53,7 +56,7 @@ func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr) (*d
 	}
 	from, now := normal(from), s.now()
 	if s.isRunner(host, from) {
-		return host, s.store.WithTx(ctx, func(q *db.Queries) error { return recordBypass(ctx, q, host, from, now) })
+		return s.enter(ctx, host, from, func(q *db.Queries, _ *db.Host) error { return recordBypass(ctx, q, host, from, now) })
 	}
 	if len(host.AllowFrom) > 0 && !contains(host.AllowFrom, from) {
 		return nil, mismatch(from)
@@ -61,10 +64,28 @@ func (s *Service) Admit(ctx context.Context, host *db.Host, from netip.Addr) (*d
 	if host.BoundIP == nil || !s.sameNetwork(*host.BoundIP, from) {
 		return s.bind(ctx, host, from, now)
 	}
-	if err := s.touch(ctx, host, now); err != nil {
+	if cameWithNext(host) {
+		return s.enter(ctx, host, from, func(q *db.Queries, entered *db.Host) error { return s.touch(ctx, q, entered, now) })
+	}
+	if err := s.touch(ctx, s.store.Queries, host, now); err != nil {
 		return nil, err
 	}
 	return host, nil
+}
+
+// enter lets a host in with one act in the transaction that makes its next key, if that is what it came with, its only
+// one.
+func (s *Service) enter(ctx context.Context, host *db.Host, from netip.Addr, act func(*db.Queries, *db.Host) error) (entered *db.Host, err error) {
+	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		if entered, err = s.adoptKey(ctx, q, host, from); err != nil {
+			return err
+		}
+		return act(q, entered)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entered, nil
 }
 
 // MayComeFrom reports whether Admit would let a host in from an address: whose key was stolen must not pay for
@@ -133,7 +154,7 @@ func recordBypass(ctx context.Context, q *db.Queries, host *db.Host, from netip.
 // both win. The host's own copy of the outcome is returned.
 func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, now time.Time) (*db.Host, error) {
 	var bound db.Host
-	err := s.store.WithTx(ctx, func(q *db.Queries) error {
+	_, err := s.enter(ctx, host, from, func(q *db.Queries, host *db.Host) error {
 		row, err := q.HostBindIP(ctx, db.HostBindIPParams{
 			ID: host.ID, KeySHA256: host.KeySHA256, IP: from, Bits: int32(s.bindingBits(from)), //nolint:gosec // at most 128
 			Now: now, ExpiresAt: now.Add(temporaryLife),
@@ -165,11 +186,11 @@ func (s *Service) bind(ctx context.Context, host *db.Host, from netip.Addr, now 
 }
 
 // touch records a contact, at most once per touchEvery.
-func (s *Service) touch(ctx context.Context, host *db.Host, now time.Time) error {
+func (s *Service) touch(ctx context.Context, q *db.Queries, host *db.Host, now time.Time) error {
 	if host.LastSeenAt != nil && now.Sub(*host.LastSeenAt) < touchEvery {
 		return nil
 	}
-	err := s.store.HostTouch(ctx, db.HostTouchParams{ID: host.ID, Now: now, ExpiresAt: now.Add(temporaryLife)})
+	err := q.HostTouch(ctx, db.HostTouchParams{ID: host.ID, Now: now, ExpiresAt: now.Add(temporaryLife)})
 	if err != nil {
 		return fmt.Errorf("recording a contact of %s: %w", host.FQDN, err)
 	}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -32,6 +33,9 @@ type Change struct {
 	ForceIPv4       *bool   // its cdx connects to nothing by IPv6; a binding to an IPv6 address ends, since it cannot come from there any more
 	Model           *string // that Codex runs with where its user names none; "": Codex's own
 	ReasoningEffort *string // likewise
+
+	Labels map[string]string // key → value, on top of those it has; "": without this one
+	Note   *string           // at most 1 KiB; "": none
 }
 
 // Update changes a host. Errors: ErrHostNotFound; kind Invalid.
@@ -102,7 +106,18 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	if c.Unbind {
 		details["unbind"] = true
 	}
+	if c.Note != nil {
+		if err := checkNote(*c.Note); err != nil {
+			return nil, err
+		}
+		params.Note = c.Note
+	}
 	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
+		if c.Labels != nil || c.Note != nil {
+			if err := s.noteDown(ctx, q, &params, c, details); err != nil {
+				return db.Host{}, err
+			}
+		}
 		host, err := q.HostUpdate(ctx, params)
 		if err != nil || c.ForceIPv4 == nil || !*c.ForceIPv4 || host.BoundIP == nil || !host.BoundIP.Is6() {
 			return host, err
@@ -110,6 +125,28 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		details["unbind"] = true
 		return q.HostUpdate(ctx, db.HostUpdateParams{ID: id, Now: s.now(), Unbind: true})
 	})
+}
+
+// noteDown puts what a change says about labels and note into params, with what they were into details. The host is kept
+// until the change is made, or two that add labels would each undo the other's.
+func (s *Service) noteDown(ctx context.Context, q *db.Queries, params *db.HostUpdateParams, c Change, details audit.Details) error {
+	before, err := q.HostForChange(ctx, params.ID)
+	if err != nil {
+		return err
+	}
+	if c.Note != nil {
+		details["note"], details["note_before"] = *c.Note, before.Note
+	}
+	if c.Labels == nil {
+		return nil
+	}
+	after, err := relabelled(Labels(&before), c.Labels)
+	if err != nil {
+		return err
+	}
+	details["labels"], details["labels_before"] = after, Labels(&before)
+	params.Labels, err = json.Marshal(after)
+	return err
 }
 
 // modelName is what a model or an effort may be called. Clients put it into a command line, and use no other.
@@ -202,6 +239,8 @@ func (s *Service) change(
 		switch {
 		case db.IsNoRows(err):
 			return ErrHostNotFound
+		case errs.Of(err) != nil && errs.Of(err).Kind != errs.Internal:
+			return err
 		case err != nil:
 			return fmt.Errorf("changing a host: %w", err)
 		}

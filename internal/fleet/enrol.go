@@ -55,8 +55,8 @@ func (s *Service) Register(ctx context.Context, r Registration, by audit.Actor) 
 	}
 	e := &Enrolment{Key: key, Token: install}
 	err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
-	if db.IsUniqueViolation(err) {
-		// Somebody else registered the same name between our look and our insert: it exists now, so look again.
+	if db.IsUniqueViolation(err) || db.IsNoRows(err) {
+		// Between our look and our change somebody else registered the same name, or gave the host of that name another.
 		err = s.store.WithTx(ctx, func(q *db.Queries) error { return s.register(ctx, q, r, e, by) })
 	}
 	if err != nil {
@@ -252,17 +252,22 @@ const (
 	keepTokenFor = 30 // days: so long “already used” is said instead of “unknown”
 )
 
-// ExpireTokens deletes the sealed keys of tokens that ran out, and forgets tokens nobody asks about any more. One pass.
+// ExpireTokens deletes the sealed keys of tokens that ran out, and those that no host can be given any more, and forgets
+// tokens nobody asks about. One pass.
 func (s *Service) ExpireTokens(ctx context.Context) (changed int, err error) {
 	expired, err := s.store.InstallTokenExpire(ctx, expireBatch)
 	if err != nil {
 		return 0, fmt.Errorf("expiring install tokens: %w", err)
 	}
+	forgotten, err := s.store.HostForgetNextKey(ctx, db.HostForgetNextKeyParams{Now: s.now(), Max: expireBatch})
+	if err != nil {
+		return int(expired), fmt.Errorf("forgetting keys that were not handed over: %w", err)
+	}
 	deleted, err := s.store.InstallTokenDeleteOld(ctx, keepTokenFor)
 	if err != nil {
-		return int(expired), fmt.Errorf("forgetting old install tokens: %w", err)
+		return int(expired + forgotten), fmt.Errorf("forgetting old install tokens: %w", err)
 	}
-	return int(expired + deleted), nil
+	return int(expired + forgotten + deleted), nil
 }
 
 func keyPlace(id uuid.UUID) seal.Place {

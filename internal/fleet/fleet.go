@@ -73,15 +73,6 @@ func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
 
 func (s *Service) now() time.Time { return s.cfg.Now().UTC() }
 
-// List returns all hosts by name.
-func (s *Service) List(ctx context.Context) ([]db.Host, error) {
-	hosts, err := s.store.HostList(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing the hosts: %w", err)
-	}
-	return hosts, nil
-}
-
 // ByFQDN returns one host. Errors: ErrHostNotFound; a name that is no host name.
 func (s *Service) ByFQDN(ctx context.Context, fqdn string) (*db.Host, error) {
 	name, err := ParseFQDN(fqdn)

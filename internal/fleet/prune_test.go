@@ -154,8 +154,8 @@ func TestPrunedHostIsGone(t *testing.T) {
 	is(t, "its key", err, fleet.ErrKeyInvalid)
 	_, err = r.ByFQDN(t.Context(), host.FQDN)
 	is(t, "a look-up", err, fleet.ErrHostNotFound)
-	if hosts, err := r.List(t.Context()); len(hosts) != 0 || err != nil {
-		t.Errorf("got %d hosts listed, %v; want none", len(hosts), err)
+	if page, err := r.List(t.Context(), fleet.Query{}); err != nil || len(page.Hosts) != 0 {
+		t.Errorf("got %+v listed, %v; want none", page, err)
 	}
 	_, err = r.Update(t.Context(), host.ID, fleet.Change{}, operator)
 	is(t, "a change", err, fleet.ErrHostNotFound)

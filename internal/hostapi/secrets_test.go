@@ -16,6 +16,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 	"github.com/cdxgate/cdxgate/internal/seal"
 )
@@ -80,13 +81,17 @@ func TestSealedValuesStayInTheirPlace(t *testing.T) {
 	t.Parallel()
 	g, _ := begin(t, authtest.New(authtest.Options{}))
 	g.Upload(t, authtest.New(authtest.Options{LastRefresh: lastRefresh.AddDate(0, 0, 1)}))
-	g.Register(t, "other.example")
+	other := g.Register(t, "other.example")
+	if _, _, err := g.Fleet.Rotate(t.Context(), other.Host.ID, fleet.RotateOptions{}, gatewaytest.Operator); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{}, gatewaytest.Operator); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := g.Core.DB.Pool().Query(t.Context(), `
 		SELECT 'generation', 'body_sealed', id::text, body_sealed FROM generation
 		UNION ALL SELECT 'install_token', 'key_sealed', id::text, key_sealed FROM install_token
+		UNION ALL SELECT 'host', 'next_key_sealed', id::text || '/' || next_key_prefix, next_key_sealed FROM host WHERE next_key_sealed IS NOT NULL
 		UNION ALL SELECT 'admin_ca', 'key_sealed', id::text, key_sealed FROM admin_ca
 		UNION ALL SELECT 'seal_key', 'check_sealed', id, check_sealed FROM seal_key`)
 	if err != nil {
@@ -101,8 +106,8 @@ func TestSealedValuesStayInTheirPlace(t *testing.T) {
 		}
 		sealed[at] = value
 	}
-	if err := rows.Err(); err != nil || len(sealed) != 6 {
-		t.Fatalf("got %d sealed values, %v; want 6", len(sealed), err)
+	if err := rows.Err(); err != nil || len(sealed) != 7 {
+		t.Fatalf("got %d sealed values, %v; want 7", len(sealed), err)
 	}
 	for from, value := range sealed {
 		for to := range sealed {

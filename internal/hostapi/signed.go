@@ -23,6 +23,7 @@ func (s *Surface) hostConfig(host *db.Host) api.HostConfig {
 		BaseURL: s.cfg.PublicURL, FQDN: host.FQDN, InstallationID: s.cfg.InstallationID,
 		Secure: host.Secure, IPv4Only: host.ForceIPv4, CA: s.cfg.PublicCA(),
 		AutoUpdate: s.cfg.Updates.Auto, ClientReleaseKey: s.cfg.Updates.ReleaseKey, CodexReleases: s.cfg.Updates.CodexReleases,
+		PreviousFQDNs: host.PreviousFQDNs,
 	}
 }
 

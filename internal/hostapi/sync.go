@@ -54,7 +54,15 @@ func (s *Surface) sync(_ http.ResponseWriter, r *call.Request) (any, error) {
 		return nil, err
 	}
 	answer.Credential = syncCredential(outcome)
-	return &answer, s.fillBlocks(r, host, request.ETags, &answer)
+	if err := s.fillBlocks(r, host, request.ETags, &answer); err != nil {
+		return nil, err
+	}
+	if key, ok, err := s.cfg.Fleet.HandOverKey(r.Context(), host, r.From); err != nil {
+		s.cfg.Logger.Error("a key cannot be handed over", "error", err) // no reason to keep a host from its login
+	} else if ok {
+		answer.APIKey = key.Reveal()
+	}
+	return &answer, nil
 }
 
 // held reads what a host says about its file, which it may not have.

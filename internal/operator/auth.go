@@ -90,21 +90,15 @@ func (c *Console) AuthShow(ctx context.Context, opts AuthShowOptions) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := c.fleet.List(ctx)
+	holders, hosts, err := c.fleet.Holders(ctx, current.Digest[:])
 	if err != nil {
 		return err
 	}
-	holders := 0
-	for i := range hosts {
-		if _, login := state(&hosts[i], current, time.Now()); login == fmt.Sprintf("gen %d", current.Number) {
-			holders++
-		}
-	}
 	document := struct {
 		shownGeneration
-		Holders int `json:"holders"`
-		Hosts   int `json:"hosts"`
-	}{c.shown(current), holders, len(hosts)}
+		Holders int64 `json:"holders"`
+		Hosts   int64 `json:"hosts"`
+	}{c.shown(current), holders, hosts}
 	return c.print(document, func(out io.Writer) {
 		until := "unknown: the access token is no JWT"
 		if !current.AccessExpiresAt.IsZero() {
@@ -117,7 +111,7 @@ func (c *Console) AuthShow(ctx context.Context, opts AuthShowOptions) error {
 			{"refreshed", current.LastRefresh},
 			{"digest", current.Digest.String()},
 			{"from", current.Source + ", " + moment(current.CreatedAt)},
-			{"holders", fmt.Sprintf("%d of %d hosts", holders, len(hosts))},
+			{"holders", fmt.Sprintf("%d of %d hosts", holders, hosts)},
 		} {
 			_, _ = fmt.Fprintf(out, "%-9s %s\n", fact[0], fact[1])
 		}

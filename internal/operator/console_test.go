@@ -117,7 +117,7 @@ func TestHostAdd(t *testing.T) {
 func TestHostListAndShow(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	must(t, d.HostList(t.Context()))
+	must(t, d.HostList(t.Context(), HostListOptions{}))
 	if out, words := d.said(); out != "" || words != "No hosts yet. Add one: cdxgate host add NAME\n" {
 		t.Errorf("got %q, %q without hosts", out, words)
 	}
@@ -126,7 +126,7 @@ func TestHostListAndShow(t *testing.T) {
 	d.g.Register(t, "fresh.example")
 	d.g.Retrieve(t, used.Key.Reveal(), strings.Repeat("0", 64), "2026-01-01T00:00:00Z")
 
-	must(t, d.HostList(t.Context()))
+	must(t, d.HostList(t.Context(), HostListOptions{}))
 	out, words := d.said()
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	if len(lines) != 3 || words != "" || strings.Join(strings.Fields(lines[0]), " ") != "NAME STATE SEEN LOGIN CODEX CDX ADDRESS" ||
@@ -149,7 +149,7 @@ func TestHostListAndShow(t *testing.T) {
 	}
 
 	d.JSON = true
-	must(t, d.HostList(t.Context()))
+	must(t, d.HostList(t.Context(), HostListOptions{}))
 	all := document[struct{ Hosts []listedHost }](t, d).Hosts
 	if len(all) != 2 || all[1].FQDN != "used.example" || all[1].BoundIP != gatewaytest.DefaultFrom || all[1].KeyPrefix != used.Key.Prefix() || all[1].APICalls != 1 {
 		t.Errorf("got %+v", all)

@@ -1,17 +1,17 @@
 package operator
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
-	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/fleet"
@@ -41,49 +41,7 @@ func (c *Console) HostAdd(ctx context.Context, fqdn string, opts HostAddOptions)
 		return err
 	}
 	c.say("✓ %s is registered, key %s…", enrolment.Host.FQDN, enrolment.Key.Prefix())
-	answer := fleet.WireEnrolment(enrolment, c.publicTLS())
-	c.say("  Run this on it before %s; it works once:\n", moment(enrolment.ExpiresAt))
-	return c.print(answer, func(out io.Writer) { _, _ = fmt.Fprintln(out, answer.Installer.Command) })
-}
-
-// listedHost is a host as host list -o json shows it.
-type listedHost struct {
-	ID int64 `json:"id"`
-	api.Host
-	KeyPrefix  string         `json:"key_prefix"`
-	BoundIP    string         `json:"ip"`
-	AllowFrom  []netip.Prefix `json:"allow_from"` // empty: its binding decides
-	MayStore   bool           `json:"may_store"`
-	LastSeenAt api.Time       `json:"last_seen_at"`
-	CreatedAt  api.Time       `json:"created_at"`
-	State      string         `json:"state"`
-	Login      string         `json:"login"`
-}
-
-// HostList prints every host.
-func (c *Console) HostList(ctx context.Context) error {
-	hosts, err := c.fleet.List(ctx)
-	if err != nil {
-		return err
-	}
-	current, err := c.current(ctx)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	listed := make([]listedHost, 0, len(hosts))
-	t := table{head: []string{"NAME", "STATE", "SEEN", "LOGIN", "CODEX", "CDX", "ADDRESS"}, optional: []string{"ADDRESS", "CDX", "LOGIN", "CODEX"}}
-	for i := range hosts {
-		l := list(&hosts[i], current, now)
-		listed = append(listed, l)
-		t.rows = append(t.rows, []string{
-			l.FQDN, l.State, ago(hosts[i].LastSeenAt, now), l.Login, orDash(l.ClientVersion), orDash(l.WrapperVersion), dash(l.BoundIP),
-		})
-	}
-	if len(hosts) == 0 {
-		c.say("No hosts yet. Add one: cdxgate host add NAME")
-	}
-	return c.print(map[string]any{"hosts": listed}, func(out io.Writer) { t.write(out, c.Err) })
+	return c.printEnrolment(enrolment)
 }
 
 // HostShow prints one host.
@@ -106,7 +64,7 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 			{"address", addressOf(host)},
 			{"networks", dash(networksOf(host.AllowFrom))},
 			{"window", windowOf(host)},
-			{"key", host.KeyPrefix + "…"},
+			{"key", keyOf(host, now)},
 			{"login", l.Login},
 			{"may store", yesOrNo[host.MayStore]},
 			{"ipv4 only", yesOrNo[host.ForceIPv4]},
@@ -120,6 +78,15 @@ func (c *Console) HostShow(ctx context.Context, fqdn string) error {
 		}
 		if host.ExpiresAt != nil {
 			facts = append(facts, [2]string{"expires", moment(*host.ExpiresAt)})
+		}
+		if len(l.Labels) > 0 {
+			facts = append(facts, [2]string{"labels", labelsOf(l.Labels)})
+		}
+		if l.Note != "" {
+			facts = append(facts, [2]string{"note", visible(l.Note, "")})
+		}
+		if len(l.PreviousFQDNs) > 0 {
+			facts = append(facts, [2]string{"was", strings.Join(l.PreviousFQDNs, ", ")})
 		}
 		for _, fact := range facts {
 			_, _ = fmt.Fprintf(out, "%-9s %s\n", fact[0], fact[1])
@@ -154,44 +121,23 @@ func (c *Console) current(ctx context.Context) (credential.Generation, error) {
 	return current, err
 }
 
-func list(host *db.Host, current credential.Generation, now time.Time) listedHost {
-	l := listedHost{
-		ID: host.ID, Host: fleet.Wire(host), KeyPrefix: host.KeyPrefix, CreatedAt: api.Time{Time: host.CreatedAt},
-		AllowFrom: host.AllowFrom, MayStore: host.MayStore,
+// keyOf tells of a host's API keys: the one it has, and the one that is to come.
+func keyOf(host *db.Host, now time.Time) string {
+	switch {
+	case host.NextKeySHA256 == nil:
+		return host.KeyPrefix + "…"
+	case !host.KeyUntil.After(now):
+		return host.KeyPrefix + "… has ended, " + *host.NextKeyPrefix + "… was never used"
 	}
-	if host.BoundIP != nil {
-		l.BoundIP = host.BoundIP.String()
-	}
-	if host.LastSeenAt != nil {
-		l.LastSeenAt = api.Time{Time: *host.LastSeenAt}
-	}
-	l.State, l.Login = state(host, current, now)
-	return l
+	return host.KeyPrefix + "… until " + moment(*host.KeyUntil) + ", or until it has used " + *host.NextKeyPrefix + "…"
 }
 
-// state puts a host's situation into two words: may it log in, and does it have the login.
-func state(host *db.Host, current credential.Generation, now time.Time) (state, login string) {
-	login = "behind"
-	switch {
-	case host.AuthDigest == nil:
-		login = "none"
-	case bytes.Equal(host.AuthDigest, current.Digest[:]):
-		login = fmt.Sprintf("gen %d", current.Number)
+func labelsOf(labels map[string]string) string {
+	texts := make([]string, 0, len(labels))
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		texts = append(texts, key+"="+labels[key])
 	}
-	switch {
-	case host.Status != "active":
-		return host.Status, login
-	case host.ExpiresAt != nil && !host.ExpiresAt.After(now):
-		return "expired", login
-	case host.LastSeenAt == nil:
-		return "never seen", login
-	case !host.Secure && (host.InsecureUntil == nil || host.InsecureUntil.Before(now)):
-		return "locked", login
-	case !host.Secure:
-		open := host.InsecureUntil.Sub(now)
-		return fmt.Sprintf("window %d:%02d", int(open.Minutes()), int(open.Seconds())%60), login
-	}
-	return "can login", login
+	return strings.Join(texts, ", ")
 }
 
 func kindOf(host *db.Host) string {

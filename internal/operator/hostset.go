@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,7 +49,8 @@ func inFlags(err error) error {
 	for field, texts := range refusal.Fields {
 		flag := map[string]string{
 			"insecure_window_minutes": "--window", "duration_minutes": "--minutes", "allow_from": "--allow-from", "client_version": "--codex",
-			"model_override": "--model", "reasoning_effort_override": "--reasoning-effort",
+			"model_override": "--model", "reasoning_effort_override": "--reasoning-effort", "labels": "--label", "note": "--note",
+			"search": "--search", "state": "--state", "sort": "--sort", "limit": "--limit",
 		}[field]
 		if flag == "" || len(texts) == 0 {
 			return err
@@ -86,6 +88,12 @@ func changes(c fleet.Change) (all []string) {
 	if c.ReasoningEffort != nil {
 		all = append(all, "reasoning-effort="+orWord(*c.ReasoningEffort, "none"))
 	}
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		all = append(all, "label "+key+"="+orWord(c.Labels[key], "none"))
+	}
+	if c.Note != nil {
+		all = append(all, "note="+orWord(visible(*c.Note, ""), "none"))
+	}
 	if c.Unbind {
 		all = append(all, "unbind")
 	}
@@ -116,6 +124,9 @@ func meaning(before, host *db.Host, c fleet.Change) (all []string) {
 	if host.ForceIPv4 && len(host.AllowFrom) > 0 && !slices.ContainsFunc(host.AllowFrom, func(network netip.Prefix) bool { return network.Addr().Is4() }) {
 		all = append(all, "It cannot call any more: it is to use IPv4 only, and none of its networks is one of IPv4. To end that: cdxgate host set "+host.FQDN+" --allow-from none")
 	}
+	if host.NextKeySHA256 != nil && (host.Roaming || len(host.AllowFrom) > 0) {
+		all = append(all, "It may call from several addresses, so it is not given the key that waits for it. A new one: cdxgate host rotate "+host.FQDN+" --revoke-now")
+	}
 	switch {
 	case c.Unbind:
 		all = append(all, "It is bound to the address of its next call.")
@@ -123,6 +134,57 @@ func meaning(before, host *db.Host, c fleet.Change) (all []string) {
 		all = append(all, "It was bound to "+before.BoundIP.String()+", where it will not come from any more: it is bound to the address of its next call.")
 	}
 	return all
+}
+
+// HostRename gives a host another name.
+func (c *Console) HostRename(ctx context.Context, fqdn, to string) error {
+	before, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	host, err := c.fleet.Rename(ctx, before.ID, to, c.by)
+	if err != nil {
+		return advise(err, fleet.ErrHostExists, "a host that was pruned has its name for 7 days more")
+	}
+	if host.FQDN == before.FQDN {
+		c.say("✓ %s has that name already", host.FQDN)
+		return c.printHost(ctx, host)
+	}
+	c.say("✓ %s is %s from now on; its key stays", before.FQDN, host.FQDN)
+	c.say("  The machine learns of it with the next start of its cdx.")
+	return c.printHost(ctx, host)
+}
+
+// HostSuspend switches a host off, after asking.
+func (c *Console) HostSuspend(ctx context.Context, fqdn string) error {
+	host, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if err := c.confirm("Suspend " + host.FQDN + "? Its calls are refused from then on."); err != nil {
+		return err
+	}
+	if host, err = c.fleet.Update(ctx, host.ID, fleet.Change{Enabled: new(false)}, c.by); err != nil {
+		return err
+	}
+	c.say("✓ %s is suspended: its calls are refused. To end that: cdxgate host resume %s", host.FQDN, host.FQDN)
+	return c.printHost(ctx, host)
+}
+
+// HostResume switches a host on again, after asking: it gets the login with its next call.
+func (c *Console) HostResume(ctx context.Context, fqdn string) error {
+	host, err := c.host(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if err := c.confirm("Resume " + host.FQDN + "? Its key gets the login again."); err != nil {
+		return err
+	}
+	if host, err = c.fleet.Update(ctx, host.ID, fleet.Change{Enabled: new(true)}, c.by); err != nil {
+		return err
+	}
+	c.say("✓ %s is a host like the others again", host.FQDN)
+	return c.printHost(ctx, host)
 }
 
 // HostOpen lets an insecure host call for so many minutes more.

@@ -38,6 +38,7 @@ var ErrDeclined = errs.New(errs.Conflict, "declined", "nothing was changed")
 type Config struct {
 	Gateway    gateway.Config
 	PublicURL  string
+	Version    string                          // of the gateway and of the cdx it hands out
 	PublicTLS  func() (publictls.Trust, error) // what a machine needs to recognise the public URL's certificate now
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
