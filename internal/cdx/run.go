@@ -125,7 +125,10 @@ func (s *session) beginWhenOpen(ctx context.Context) error {
 			case <-ctx.Done():
 				return err
 			case <-time.After(windowPoll):
-				err = s.begin(ctx)
+				closed := err
+				if err = s.begin(ctx); ctx.Err() != nil {
+					return closed // whatever the cut-off question came to
+				}
 			}
 		}
 	}
