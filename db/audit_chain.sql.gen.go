@@ -51,11 +51,15 @@ func (q *Queries) AuditChainHold(ctx context.Context, name string) (AuditChain, 
 }
 
 const auditChainList = `-- name: AuditChainList :many
+WITH RECURSIVE used AS ( -- from name to name: to read every entry would take longer than a statement may
+	SELECT min(e.chain) AS name FROM audit_entry e
+	UNION ALL SELECT (SELECT min(e.chain) FROM audit_entry e WHERE e.chain > used.name) FROM used WHERE used.name IS NOT NULL
+)
 SELECT n.name::text AS name, coalesce(c.seq, -1)::bigint AS seq, c.hash,
 	coalesce((SELECT max(e.seq) FROM audit_entry e WHERE e.chain = n.name), 0)::bigint AS last
 FROM (
 	SELECT name FROM audit_chain UNION SELECT chain FROM audit_checkpoint UNION SELECT chain FROM audit_anchor
-	UNION SELECT chain FROM audit_entry WHERE chain IS NOT NULL
+	UNION SELECT name FROM used WHERE name IS NOT NULL
 ) n LEFT JOIN audit_chain c ON c.name = n.name ORDER BY n.name
 `
 

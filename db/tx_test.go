@@ -91,3 +91,81 @@ func TestWithTxCancelledBeforeCommit(t *testing.T) {
 		t.Errorf("got generation %d, want 0", got)
 	}
 }
+
+// What is to be last is last, in the order it was asked for, and undoes everything when it fails.
+func TestBeforeCommit(t *testing.T) {
+	t.Parallel()
+	store := dbtest.New(t)
+	advance := func(from, to int64) func(context.Context, *db.Queries) error {
+		return func(ctx context.Context, q *db.Queries) error {
+			n, err := q.AccountAdvance(ctx, db.AccountAdvanceParams{ID: 1, Current: from, Next: to})
+			if n == 0 {
+				err = errOurs
+			}
+			return err
+		}
+	}
+	for name, c := range map[string]struct {
+		last error // of what is to be last
+		want int
+	}{"good": {nil, 3}, "refused": {errOurs, 0}} {
+		exec(t, store, "UPDATE account SET generation = 0")
+		err := store.WithTx(t.Context(), func(q *db.Queries) error {
+			good := q.BeforeCommit(advance(1, 2)) && q.BeforeCommit(advance(2, 3)) &&
+				q.BeforeCommit(func(context.Context, *db.Queries) error { return c.last })
+			if !good {
+				t.Errorf("%s: got that it is no transaction", name)
+			}
+			return advance(0, 1)(t.Context(), q)
+		})
+		if !errors.Is(err, c.last) {
+			t.Errorf("%s: got %v, want %v", name, err, c.last)
+		}
+		if got := one[int](t, store, "SELECT generation::int FROM account WHERE id = 1"); got != c.want {
+			t.Errorf("%s: got generation %d, want %d", name, got, c.want)
+		}
+	}
+	if store.BeforeCommit(advance(0, 1)) {
+		t.Error("got that a pool is a transaction")
+	}
+}
+
+func TestChains(t *testing.T) {
+	t.Parallel()
+	store := dbtest.New(t)
+	for name, s := range map[string]*db.Store{db.ChainConsole: store, "another": store.OnChain("another")} {
+		if err := s.WithTx(t.Context(), func(q *db.Queries) error {
+			if got := q.Chain(); got != name || s.Chain() != name {
+				t.Errorf("got chain %q, want %q", got, name)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := store.Queries.Chain(); got != "" {
+		t.Errorf("got chain %q outside a transaction, want none", got)
+	}
+}
+
+func TestWithSnapshot(t *testing.T) {
+	t.Parallel()
+	store := dbtest.New(t)
+	if err := store.WithSnapshot(t.Context(), func(q *db.Queries) error {
+		before, err := q.AccountByName(t.Context(), "default")
+		if err != nil {
+			return err
+		}
+		exec(t, store, "UPDATE account SET generation = generation + 1")
+		after, err := q.AccountByName(t.Context(), "default")
+		if err != nil || after.Generation != before.Generation {
+			t.Errorf("got generation %d after %d, %v; want the moment of before", after.Generation, before.Generation, err)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := store.WithSnapshot(t.Context(), func(q *db.Queries) error { return q.AuditChainCreate(t.Context(), "new") }); err == nil {
+		t.Error("got no error from a change")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,13 +21,11 @@ import (
 // before the answer: with a PostgreSQL that waits for the disk, as in production, and with one that does not.
 func BenchmarkDeliveries(b *testing.B) {
 	b.Run("synced", func(b *testing.B) {
-		dir, err := os.MkdirTemp("", "cdxgate-bench-")
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = os.RemoveAll(dir) })
-		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // PostgreSQL's user must pass through
-			b.Fatal(err)
+		dir := b.TempDir()
+		for _, path := range []string{filepath.Dir(dir), dir} { // PostgreSQL's user must pass through
+			if err := os.Chmod(path, 0o711); err != nil {
+				b.Fatal(err)
+			}
 		}
 		server, err := pgembed.Start(b.Context(), pgembed.Config{DataDir: dir})
 		if err != nil {

@@ -77,7 +77,10 @@ func Open(ctx context.Context, cfg Config, role Role) (*Core, error) {
 	return core, nil
 }
 
-const closeTimeout = 15 * time.Second
+const (
+	closeTimeout = 15 * time.Second
+	signTimeout  = 5 * time.Second // of it: a database that does not answer must not keep PostgreSQL from stopping
+)
 
 func (c *Core) open(ctx context.Context, cfg Config, role Role) error {
 	url := cfg.DatabaseURL
@@ -193,8 +196,10 @@ func (c *Core) Explain(err error) error {
 // started it.
 func (c *Core) Close(ctx context.Context) error {
 	if c.Audit != nil {
+		signCtx, cancel := context.WithTimeout(ctx, signTimeout)
+		defer cancel()
 		// Logged, not returned: the acts are done, and who signs next says it again.
-		if _, err := c.Audit.Sign(ctx); err != nil {
+		if _, err := c.Audit.Sign(signCtx); err != nil {
 			c.logger.Error("the audit trail could not be signed", "error", err)
 		}
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,7 @@ func (c *Console) AuditTail(ctx context.Context, opts AuditTailOptions) error {
 	if opts.Number < 0 || opts.Number > maxTail {
 		return errs.Field("lines", fmt.Sprintf("want a number from 0 to %d, got %d", maxTail, opts.Number))
 	}
-	entries, follower, err := c.core.Audit.Newest(ctx, int32(opts.Number)) //nolint:gosec // bounded above
+	entries, follower, err := c.core.Audit.Newest(ctx, int32(opts.Number))
 	if err != nil {
 		return err
 	}
@@ -44,10 +45,10 @@ func (c *Console) AuditTail(ctx context.Context, opts AuditTailOptions) error {
 			return nil
 		case <-time.After(followEvery):
 		}
-		if entries, err = follower.Next(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch entries, err = follower.Next(ctx); {
+		case errors.Is(err, context.Canceled): // interrupted while reading
+			return nil
+		case err != nil:
 			return err
 		}
 	}

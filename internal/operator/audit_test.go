@@ -61,7 +61,7 @@ func TestAuditTailFollows(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &stopWriter{until: "host new.example", stop: cancel}
-	d.Console.Out = out
+	d.Out = out
 	done := make(chan error)
 	go func() { done <- d.AuditTail(ctx, AuditTailOptions{Follow: true}) }()
 	host := d.g.Register(t, "new.example")
