@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/credential"
@@ -292,7 +293,7 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, PublicTLS: a.publicTLS, Logger: a.logger,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, PublicTLS: a.publicTLS, Logger: a.logger,
 		}),
 	})
 }
@@ -319,6 +320,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "prune library", Every: time.Hour, Run: library.New(core.DB, nil).Prune},
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
 		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
+		{Name: "forget admin sessions", Every: time.Hour, Run: access.New(core.DB).Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
 	})
 }

@@ -51,7 +51,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	reachCaddy := []string{"", "caddymodule", "cmd/cdxgate"}
 	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/periodic", "internal/publictls", "internal/token", "db"}
 	subjects := []string{
-		"internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/policy",
+		"internal/access", "internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/policy",
 		"internal/ratelimit", "internal/release", "internal/signing", "internal/usage",
 	}
 	below := append([]string{"internal/audit", "internal/fleet"}, leaves...) // what every subject may stand on

@@ -53,3 +53,13 @@ func (q *Queries) AdminCAInsert(ctx context.Context, arg AdminCAInsertParams) (i
 	}
 	return result.RowsAffected(), nil
 }
+
+const adminCALock = `-- name: AdminCALock :exec
+SELECT id FROM admin_ca FOR UPDATE
+`
+
+// AdminCALock makes what changes the list of certificates happen one after another: a revocation sees what a renewal made.
+func (q *Queries) AdminCALock(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, adminCALock)
+	return err
+}

@@ -13,33 +13,43 @@ import (
 )
 
 const adminCertBySPKI = `-- name: AdminCertBySPKI :one
-SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at FROM admin_cert WHERE spki_sha256 = $1
+SELECT name, role, coalesce(revoked_at <= now(), false)::boolean AS revoked FROM admin_cert WHERE spki_sha256 = $1
 `
 
-func (q *Queries) AdminCertBySPKI(ctx context.Context, spkiSha256 []byte) (AdminCert, error) {
+type AdminCertBySPKIRow struct {
+	Name    string
+	Role    string
+	Revoked bool
+}
+
+// AdminCertBySPKI is asked for every request; the database's clock decides whether a revocation has come.
+func (q *Queries) AdminCertBySPKI(ctx context.Context, spkiSha256 []byte) (AdminCertBySPKIRow, error) {
 	row := q.db.QueryRow(ctx, adminCertBySPKI, spkiSha256)
-	var i AdminCert
-	err := row.Scan(
-		&i.ID,
-		&i.CAID,
-		&i.Name,
-		&i.Serial,
-		&i.SPKISHA256,
-		&i.NotAfter,
-		&i.CreatedAt,
-		&i.RevokedAt,
-	)
+	var i AdminCertBySPKIRow
+	err := row.Scan(&i.Name, &i.Role, &i.Revoked)
 	return i, err
 }
 
+const adminCertCount = `-- name: AdminCertCount :one
+SELECT count(*) FROM admin_cert
+`
+
+func (q *Queries) AdminCertCount(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, adminCertCount)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const adminCertInsert = `-- name: AdminCertInsert :exec
-INSERT INTO admin_cert (ca_id, name, serial, spki_sha256, not_after, created_at)
-VALUES ($1, $2, $3, $4, $5, $6::timestamptz)
+INSERT INTO admin_cert (ca_id, name, role, serial, spki_sha256, not_after, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz)
 `
 
 type AdminCertInsertParams struct {
 	CAID       uuid.UUID
 	Name       string
+	Role       string
 	Serial     string
 	SPKISHA256 []byte
 	NotAfter   time.Time
@@ -50,6 +60,7 @@ func (q *Queries) AdminCertInsert(ctx context.Context, arg AdminCertInsertParams
 	_, err := q.db.Exec(ctx, adminCertInsert,
 		arg.CAID,
 		arg.Name,
+		arg.Role,
 		arg.Serial,
 		arg.SPKISHA256,
 		arg.NotAfter,
@@ -59,7 +70,7 @@ func (q *Queries) AdminCertInsert(ctx context.Context, arg AdminCertInsertParams
 }
 
 const adminCertList = `-- name: AdminCertList :many
-SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at FROM admin_cert ORDER BY name, id
+SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role FROM admin_cert ORDER BY name, id
 `
 
 func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
@@ -80,7 +91,70 @@ func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
 			&i.NotAfter,
 			&i.CreatedAt,
 			&i.RevokedAt,
+			&i.Role,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const adminCertNewest = `-- name: AdminCertNewest :one
+SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role FROM admin_cert WHERE name = $1 AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1
+`
+
+// AdminCertNewest is the newest certificate of a name that was not revoked, expired or not.
+func (q *Queries) AdminCertNewest(ctx context.Context, name string) (AdminCert, error) {
+	row := q.db.QueryRow(ctx, adminCertNewest, name)
+	var i AdminCert
+	err := row.Scan(
+		&i.ID,
+		&i.CAID,
+		&i.Name,
+		&i.Serial,
+		&i.SPKISHA256,
+		&i.NotAfter,
+		&i.CreatedAt,
+		&i.RevokedAt,
+		&i.Role,
+	)
+	return i, err
+}
+
+const adminCertRevoke = `-- name: AdminCertRevoke :many
+UPDATE admin_cert SET revoked_at = least(revoked_at, now() + make_interval(secs => $1::double precision))
+WHERE name = $2 AND ($3::text = '' OR serial = $3) AND (revoked_at IS NULL OR revoked_at > now())
+RETURNING serial, role, revoked_at::timestamptz AS revoked_at
+`
+
+type AdminCertRevokeParams struct {
+	AfterSeconds float64
+	Name         string
+	Serial       string
+}
+
+type AdminCertRevokeRow struct {
+	Serial    string
+	Role      string
+	RevokedAt time.Time
+}
+
+// AdminCertRevoke ends the certificates of a name, or the one of a serial if that is not empty, after a while. An end that
+// was decided before and comes sooner stays.
+func (q *Queries) AdminCertRevoke(ctx context.Context, arg AdminCertRevokeParams) ([]AdminCertRevokeRow, error) {
+	rows, err := q.db.Query(ctx, adminCertRevoke, arg.AfterSeconds, arg.Name, arg.Serial)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdminCertRevokeRow
+	for rows.Next() {
+		var i AdminCertRevokeRow
+		if err := rows.Scan(&i.Serial, &i.Role, &i.RevokedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -104,9 +105,9 @@ func TestMigrateRefusesNewer(t *testing.T) {
 	}
 }
 
-// A host of before has none of what 007 lets admins set, and can be changed.
-func TestMigrateFrom006(t *testing.T) {
-	t.Parallel()
+// migratedTo is a database as a gateway of before left it.
+func migratedTo(t *testing.T, version int32) *db.Store {
+	t.Helper()
 	url := dbtest.URL(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -118,12 +119,37 @@ func TestMigrateFrom006(t *testing.T) {
 		err = migrator.LoadMigrations(os.DirFS("migrations"))
 	}
 	if err == nil {
-		err = migrator.MigrateTo(t.Context(), 6)
+		err = migrator.MigrateTo(t.Context(), version)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := open(t, url, db.Options{})
+	return open(t, url, db.Options{})
+}
+
+// A certificate of before there were roles could do everything, and still can; a new one must say.
+func TestMigrateFrom008(t *testing.T) {
+	t.Parallel()
+	store := migratedTo(t, 8)
+	exec(t, store, `INSERT INTO admin_ca (id, cert_pem, key_sealed, spki_sha256) VALUES (gen_random_uuid(), 'pem', 'sealed', decode(repeat('ab', 32), 'hex'));
+		INSERT INTO admin_cert (ca_id, name, serial, spki_sha256, not_after, created_at) SELECT id, 'alice', '1', spki_sha256, now(), now() FROM admin_ca`)
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	spki := bytes.Repeat([]byte{0xab}, 32)
+	if cert, err := store.AdminCertBySPKI(t.Context(), spki); err != nil || cert.Role != "owner" || cert.Revoked {
+		t.Errorf("got %+v, %v; want an owner's", cert, err)
+	}
+	if _, err := store.Pool().Exec(t.Context(), `INSERT INTO admin_cert (ca_id, name, serial, spki_sha256, not_after, created_at)
+		SELECT id, 'bob', '2', decode(repeat('cd', 32), 'hex'), now(), now() FROM admin_ca`); err == nil {
+		t.Error("got a certificate without a role")
+	}
+}
+
+// A host of before has none of what 007 lets admins set, and can be changed.
+func TestMigrateFrom006(t *testing.T) {
+	t.Parallel()
+	store := migratedTo(t, 6)
 	exec(t, store, `INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, bound_ip, created_at, updated_at)
 		VALUES (1, 'old.example', decode(repeat('ab', 32), 'hex'), 'abababab', '2001:db8::1', now(), now())`)
 	before := one[string](t, store, "SELECT to_jsonb(host)::text FROM host")

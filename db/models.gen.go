@@ -39,6 +39,51 @@ type AdminCert struct {
 	SPKISHA256 []byte
 	NotAfter   time.Time
 	CreatedAt  time.Time
+	// From then on it opens nothing. It may lie ahead: a renewed certificate goes on for a while.
+	RevokedAt *time.Time
+	// What its holder may do. Certificates of before there were roles could do everything.
+	Role string
+}
+
+// Single-use login links that somebody on the console made.
+type AdminLink struct {
+	ID          int64
+	TokenSHA256 []byte
+	Role        string
+	CreatedAt   time.Time
+	CreatedBy   string
+	ExpiresAt   time.Time
+	UsedAt      *time.Time
+	UsedFrom    *netip.Addr
+}
+
+// Browsers that logged in by a link; each has a cookie whose SHA-256 this is.
+type AdminSession struct {
+	ID int64
+	// One link, one session: however many try, the database takes the first.
+	LinkID      int64
+	TokenSHA256 []byte
+	Role        string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	RevokedAt   *time.Time
+}
+
+// API tokens of scripts that act as admins. The token itself is nowhere.
+type AdminToken struct {
+	ID          int64
+	Name        string
+	TokenSHA256 []byte
+	// First 13 characters of the token: enough to recognise it, useless to log in.
+	TokenPrefix string
+	Role        string
+	// The capabilities it was made for, of those that its role has. NULL: all of them.
+	Scopes    []string
+	CreatedAt time.Time
+	CreatedBy string
+	ExpiresAt time.Time
+	// Written once a minute at most.
+	LastUsedAt *time.Time
 	RevokedAt  *time.Time
 }
 

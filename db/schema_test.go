@@ -71,6 +71,12 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		return "INSERT INTO audit_entry (at, actor_kind, actor, action, details) VALUES (now(), " +
 			values["actor_kind"] + ", " + values["actor"] + ", " + values["action"] + ", " + values["details"] + ")"
 	}
+	adminToken := func(column, value string) string {
+		values := map[string]string{"name": "'ci'", "token_sha256": "decode(repeat('cd', 32), 'hex')", "token_prefix": "repeat('a', 13)", "role": "'owner'", "scopes": "NULL"}
+		values[column] = value
+		return "INSERT INTO admin_token (name, token_sha256, token_prefix, role, scopes, created_by, expires_at) VALUES (" +
+			values["name"] + ", " + values["token_sha256"] + ", " + values["token_prefix"] + ", " + values["role"] + ", " + values["scopes"] + ", 'ops', now())"
+	}
 	// Random, because the check of the size is of what is stored, and that is compressed.
 	const noise = "(SELECT jsonb_object_agg(n, md5(random()::text)) FROM generate_series(1, 2000) AS n)"
 
@@ -115,6 +121,16 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		"signing key 0":                "INSERT INTO signing_key (position, key_id) VALUES (0, 'abababab')",
 		"a signing key in capitals":    "INSERT INTO signing_key (position, key_id) VALUES (1, 'ABABABAB')",
 		"a long statement":             "INSERT INTO signing_key (position, key_id, statement) VALUES (1, 'abababab', repeat('a', 1025))",
+		"an API token's short hash":    adminToken("token_sha256", "'\\xab'"),
+		"a whole API token":            adminToken("token_prefix", "repeat('a', 48)"),
+		"an API token's unknown role":  adminToken("role", "'root'"),
+		"an API token without a name":  adminToken("name", "''"),
+		"a scope of nothing":           adminToken("scopes", "'{}'"),
+		"a long scope":                 adminToken("scopes", "ARRAY[repeat('a', 2049)]"),
+		"a link's short hash":          "INSERT INTO admin_link (token_sha256, role, created_by, expires_at) VALUES ('\\xab', 'owner', 'a', now())",
+		"a link's unknown role":        "INSERT INTO admin_link (token_sha256, role, created_by, expires_at) VALUES (decode(repeat('cd', 32), 'hex'), 'root', 'a', now())",
+		"a link's long author":         "INSERT INTO admin_link (token_sha256, role, created_by, expires_at) VALUES (decode(repeat('cd', 32), 'hex'), 'owner', repeat('a', 129), now())",
+		"a session's unknown role":     "WITH l AS (INSERT INTO admin_link (token_sha256, role, created_by, expires_at) VALUES (decode(repeat('cd', 32), 'hex'), 'owner', 'a', now()) RETURNING id) INSERT INTO admin_session (link_id, token_sha256, role, expires_at) SELECT id, decode(repeat('cd', 32), 'hex'), 'root', now() FROM l",
 		"a second installation":        "INSERT INTO installation (single) VALUES (false)",
 	} {
 		_, err := store.Pool().Exec(t.Context(), statement)
@@ -123,7 +139,7 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		}
 	}
 	for name, statement := range map[string]string{
-		"host": host("client_version", "repeat('9', 64)"), "token": token("", ""), "generation": generation("", ""), "entry": entry("", ""),
+		"host": host("client_version", "repeat('9', 64)"), "token": token("", ""), "generation": generation("", ""), "entry": entry("", ""), "API token": adminToken("", ""),
 	} {
 		if _, err := store.Pool().Exec(t.Context(), statement); err != nil {
 			t.Errorf("%s: got %v for a good row", name, err)

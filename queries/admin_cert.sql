@@ -1,9 +1,24 @@
 -- name: AdminCertInsert :exec
-INSERT INTO admin_cert (ca_id, name, serial, spki_sha256, not_after, created_at)
-VALUES (@ca_id, @name, @serial, @spki_sha256, @not_after, @now::timestamptz);
+INSERT INTO admin_cert (ca_id, name, role, serial, spki_sha256, not_after, created_at)
+VALUES (@ca_id, @name, @role, @serial, @spki_sha256, @not_after, @now::timestamptz);
 
 -- name: AdminCertList :many
 SELECT * FROM admin_cert ORDER BY name, id;
 
 -- name: AdminCertBySPKI :one
-SELECT * FROM admin_cert WHERE spki_sha256 = @spki_sha256;
+-- AdminCertBySPKI is asked for every request; the database's clock decides whether a revocation has come.
+SELECT name, role, coalesce(revoked_at <= now(), false)::boolean AS revoked FROM admin_cert WHERE spki_sha256 = @spki_sha256;
+
+-- name: AdminCertCount :one
+SELECT count(*) FROM admin_cert;
+
+-- name: AdminCertNewest :one
+-- AdminCertNewest is the newest certificate of a name that was not revoked, expired or not.
+SELECT * FROM admin_cert WHERE name = @name AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1;
+
+-- name: AdminCertRevoke :many
+-- AdminCertRevoke ends the certificates of a name, or the one of a serial if that is not empty, after a while. An end that
+-- was decided before and comes sooner stays.
+UPDATE admin_cert SET revoked_at = least(revoked_at, now() + make_interval(secs => @after_seconds::double precision))
+WHERE name = @name AND (@serial::text = '' OR serial = @serial) AND (revoked_at IS NULL OR revoked_at > now())
+RETURNING serial, role, revoked_at::timestamptz AS revoked_at;

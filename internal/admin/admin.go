@@ -1,13 +1,15 @@
-// Package admin is the gateway's face to admins and their scripts: JSON under /admin/. Every call is an actor's whom
-// the gateway identified itself; no header of a proxy ever counts.
+// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, and the pages of a login link under
+// /dashboard/login. Every call is an actor's whom the gateway identified itself and who may do what the route needs; no
+// header of a proxy ever counts.
 package admin
 
 import (
 	"log/slog"
-	"mime"
+	"maps"
 	"net/http"
 	"strconv"
 
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -19,17 +21,12 @@ import (
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
-// Refusals of the surface.
-var (
-	ErrContentType = errs.New(errs.Unsupported, "json_required", "Content-Type must be application/json")
-	ErrCrossOrigin = errs.New(errs.Forbidden, "cross_origin", "cross-origin request refused")
-)
-
 // Config is what the surface is composed of. Every field is needed.
 type Config struct {
 	Fleet       *fleet.Service
 	Credentials *credential.Service
 	Certs       *adminca.Service
+	Access      *access.Service
 	Limits      *ratelimit.Service
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	Logger      *slog.Logger
@@ -40,55 +37,67 @@ type Surface struct {
 	*call.Table
 	cfg    Config
 	origin *http.CrossOriginProtection
+	needs  map[string]access.Capability // :: "METHOD path" → what the caller must be allowed; openToAll: nothing
 }
 
-// New makes the surface.
+// New makes the surface. A route that says nothing about who may call it is a mistake in this program, which then does
+// not start.
 func New(cfg Config) *Surface {
-	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection()}
-	s.handle(http.MethodPost, api.PathHostRegister, s.register)
-	s.handle(http.MethodDelete, "/admin/hosts/{}", s.deleteHost)
-	s.handle(http.MethodPost, api.PathSeedCommand, s.seedCommand)
+	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection(), needs: map[string]access.Capability{}}
+	s.Always(Headers())
+	s.handleVisitor(http.MethodGet, api.PathWhoAmI, access.Self, s.whoAmI)
+	s.handle(http.MethodPost, api.PathHostRegister, access.HostEnrol, s.register)
+	s.handle(http.MethodDelete, "/admin/hosts/{}", access.HostWrite, s.deleteHost)
+	s.handle(http.MethodPost, api.PathSeedCommand, access.SeedWrite, s.seedCommand)
+	s.page(http.MethodGet, api.PathLogin, s.loggedIn)
+	s.page(http.MethodGet, api.PathLoginLink+"{}", s.showLink)
+	s.page(http.MethodPost, api.PathLoginLink+"{}", s.useLink)
+	s.demandCapabilities()
 	return s
 }
 
+// demandCapabilities stops the program over a route that got past handle and page.
+func (s *Surface) demandCapabilities() {
+	for _, route := range s.Routes() {
+		if s.needs[route] == "" {
+			panic("admin: nobody said who may call " + route)
+		}
+	}
+}
+
+// openToAll is what a route needs that finds out by itself who comes.
+const openToAll access.Capability = "-"
+
+// Capabilities tell what each "METHOD path" of the surface needs; "-" is a page that asks by itself who comes.
+func (s *Surface) Capabilities() map[string]access.Capability { return maps.Clone(s.needs) }
+
 type actorFunc func(r *call.Request, by audit.Actor) (any, error)
 
-// handle adds a route that is open to admitted admins only: there is no other way to add one.
-func (s *Surface) handle(method, path string, serve actorFunc) {
+// handle adds a route for admins who may do what it needs.
+func (s *Surface) handle(method, path string, needs access.Capability, serve actorFunc) {
+	s.handleVisitor(method, path, needs, func(r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
+}
+
+// handleVisitor is handle for a route that wants to know more about its caller.
+func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
+	if !access.Known(needs) {
+		panic("admin: " + method + " " + path + " needs " + string(needs) + ", which nobody has")
+	}
+	s.needs[method+" "+path] = needs
 	s.Handle(method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
-		by, err := s.admit(r)
+		v, err := s.admit(r, needs)
 		if err != nil {
 			return nil, err
 		}
-		return serve(r, by)
+		return serve(r, v)
 	})
 }
 
-// admit identifies the caller, then refuses what a browser was tricked into sending: it shows its certificate to
-// whoever makes it call.
-func (s *Surface) admit(r *call.Request) (audit.Actor, error) {
-	if r.TLS == nil {
-		return audit.Actor{}, adminca.ErrNoCertificate
-	}
-	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AdminFail, r.From); err != nil {
-		return audit.Actor{}, err
-	}
-	identity, err := s.cfg.Certs.Admit(r.Context(), r.TLS.VerifiedChains)
-	if refusal := errs.Of(err); refusal != nil && refusal.Kind == errs.Forbidden {
-		return audit.Actor{}, s.cfg.Limits.Failure(r.Context(), ratelimit.AdminFail, r.From, refusal)
-	}
-	if err != nil {
-		return audit.Actor{}, err
-	}
-	if err := s.origin.Check(r.Request); err != nil {
-		return audit.Actor{}, ErrCrossOrigin.WithCause(err)
-	}
-	if len(r.Body) > 0 {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-			return audit.Actor{}, ErrContentType
-		}
-	}
-	return audit.Actor{Kind: audit.KindAdmin, Name: identity.Name, IP: r.From}, nil
+// whoAmI tells a caller how he was identified and what he may do.
+func (s *Surface) whoAmI(_ *call.Request, v visitor) (any, error) {
+	return api.WhoAmI{
+		Name: v.Name, Access: string(v.kind), Role: string(v.Role), Capabilities: access.Words(v.Capabilities()), ExpiresAt: api.Time{Time: v.ExpiresAt},
+	}, nil
 }
 
 // register adds a host, or gives an existing one a new key; the old key is dead when this answers.

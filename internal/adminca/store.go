@@ -15,8 +15,16 @@ import (
 	"github.com/cdxgate/cdxgate/internal/seal"
 )
 
-// ErrRevoked is a certificate of ours that is revoked, or that is on no list: the database it was listed in is gone.
-var ErrRevoked = errs.New(errs.Forbidden, "admin_certificate_revoked", "this client certificate is revoked")
+// Refusals that the list of certificates decides.
+var (
+	// ErrRevoked is a certificate of ours that is revoked, or that is on no list: the database it was listed in is gone.
+	ErrRevoked = errs.New(errs.Forbidden, "admin_certificate_revoked", "this client certificate is revoked")
+	// ErrRoleRequired is a certificate that is not the first and was asked for without a role.
+	ErrRoleRequired = errs.New(errs.Invalid, "admin_role_required", "say what this admin may do: --role viewer, operator or owner")
+)
+
+// firstRole is whose certificate the first one is: somebody must be able to decide who else may.
+const firstRole = "owner"
 
 // Config of a Service.
 type Config struct {
@@ -47,20 +55,21 @@ func PoolFile(dataDir string) string { return filepath.Join(Dir(dataDir), "ca.pe
 
 // Added is a certificate that was just made.
 type Added struct {
-	Identity    Identity
+	Identity    Identity // Role included
 	Files       Files
 	PoolChanged bool // a running gateway does not trust the authority yet: reload it
 }
 
-// AddOptions says where an admin's files go.
+// AddOptions says what an admin may do and where the files go.
 type AddOptions struct {
+	Role      string // one of package access. Default: owner for the first certificate; later ones must say
 	Dir       string // Default: Dir of the data directory
 	Overwrite bool
 }
 
 // Add issues a certificate for name, lists it and writes its files. The authority is made on first use.
 //
-// Errors: ErrName, ErrFileExists, ErrExpired. On an error without an Added the certificate is not listed, so it opens
+// Errors: ErrName, ErrRoleRequired, ErrFileExists, ErrExpired. On an error without an Added the certificate is not listed, so it opens
 // nothing. An error beside one is about ca.pem alone: the certificate is good as soon as a gateway has written that file,
 // which it does when it starts.
 func (s *Service) Add(ctx context.Context, name string, opts AddOptions, by audit.Actor) (*Added, error) {
@@ -74,25 +83,40 @@ func (s *Service) Add(ctx context.Context, name string, opts AddOptions, by audi
 	if err != nil {
 		return nil, err
 	}
+	return s.issue(ctx, ca, name, opts, func(q *db.Queries, leaf *Leaf, now time.Time) (string, error) {
+		role := opts.Role
+		if role == "" {
+			others, err := q.AdminCertCount(ctx)
+			switch {
+			case err != nil:
+				return "", fmt.Errorf("counting the admin certificates: %w", err)
+			case others > 0:
+				return "", ErrRoleRequired
+			}
+			role = firstRole
+		}
+		if err := insert(ctx, q, caID, leaf, role, now); err != nil {
+			return "", err
+		}
+		return role, audit.Record(ctx, q, audit.Entry{At: now, Actor: by, Action: audit.ActionAdminCertCreate, Details: leaf.details(role)})
+	})
+}
+
+// issue makes a certificate for name, has list put it on the list for a role and writes its files, or does none of it.
+func (s *Service) issue(
+	ctx context.Context, ca *CA, name string, opts AddOptions, list func(*db.Queries, *Leaf, time.Time) (role string, err error),
+) (*Added, error) {
 	now := s.cfg.Now().UTC()
 	leaf, err := ca.Issue(name, now, 0)
 	if err != nil {
 		return nil, err
 	}
 	added := &Added{Identity: leaf.Identity()}
-	err = s.store.WithTx(ctx, func(q *db.Queries) error {
-		err := q.AdminCertInsert(ctx, db.AdminCertInsertParams{
-			CAID: caID, Name: added.Identity.Name, Serial: added.Identity.Serial, SPKISHA256: added.Identity.SPKI[:],
-			NotAfter: added.Identity.NotAfter, Now: now,
-		})
-		if err != nil {
-			return fmt.Errorf("listing the certificate of %s: %w", name, err)
+	err = s.store.WithTx(ctx, func(q *db.Queries) (err error) {
+		if err := q.AdminCALock(ctx); err != nil {
+			return fmt.Errorf("locking the list of admin certificates: %w", err)
 		}
-		err = audit.Record(ctx, q, audit.Entry{
-			At: now, Actor: by, Action: audit.ActionAdminCertCreate,
-			Details: audit.Details{"name": name, "serial": added.Identity.Serial, "spki_sha256": added.Identity.SPKI.String()},
-		})
-		if err != nil {
+		if added.Identity.Role, err = list(q, leaf, now); err != nil {
 			return err
 		}
 		// Last, so that files are only left behind by a commit that fails; they open nothing then.
@@ -104,6 +128,23 @@ func (s *Service) Add(ctx context.Context, name string, opts AddOptions, by audi
 	}
 	added.PoolChanged, err = WritePool(PoolFile(s.cfg.DataDir), ca.CertPEM())
 	return added, err
+}
+
+func insert(ctx context.Context, q *db.Queries, caID uuid.UUID, leaf *Leaf, role string, now time.Time) error {
+	identity := leaf.Identity()
+	err := q.AdminCertInsert(ctx, db.AdminCertInsertParams{
+		CAID: caID, Name: identity.Name, Role: role, Serial: identity.Serial, SPKISHA256: identity.SPKI[:], NotAfter: identity.NotAfter, Now: now,
+	})
+	if err != nil {
+		return fmt.Errorf("listing the certificate of %s: %w", identity.Name, err)
+	}
+	return nil
+}
+
+// details are what the record says about a new certificate.
+func (l *Leaf) details(role string) audit.Details {
+	identity := l.Identity()
+	return audit.Details{"name": identity.Name, "role": role, "serial": identity.Serial, "spki_sha256": identity.SPKI.String()}
 }
 
 // List returns every certificate ever handed out, by name.
@@ -139,9 +180,10 @@ func (s *Service) Admit(ctx context.Context, chains [][]*x509.Certificate) (Iden
 		return Identity{}, ErrRevoked
 	case err != nil:
 		return Identity{}, fmt.Errorf("looking up the certificate of %s: %w", identity.Name, err)
-	case cert.RevokedAt != nil:
+	case cert.Revoked:
 		return Identity{}, ErrRevoked
 	}
+	identity.Role = cert.Role
 	return identity, nil
 }
 

@@ -28,7 +28,7 @@ func authority(t *testing.T, g *gatewaytest.Gateway, now func() time.Time) (s *a
 
 func add(t *testing.T, s *adminca.Service, name string) *adminca.Added {
 	t.Helper()
-	added, err := s.Add(t.Context(), name, adminca.AddOptions{}, gatewaytest.Operator)
+	added, err := s.Add(t.Context(), name, adminca.AddOptions{Role: "owner"}, gatewaytest.Operator)
 	if err != nil {
 		t.Fatalf("adding %s: %v", name, err)
 	}
@@ -101,7 +101,7 @@ func TestAdd(t *testing.T) {
 		t.Errorf("got row %+v, want it to say what the certificate says", row)
 	}
 	entry := g.Int(t, `SELECT count(*) FROM audit_entry WHERE action = 'admin.cert.create' AND actor = 'gatewaytest' AND actor_kind = 'operator'
-		AND details = jsonb_build_object('name', 'alice', 'serial', $1::text, 'spki_sha256', $2::text)`, row.Serial, alice.Identity.SPKI.String())
+		AND details = jsonb_build_object('name', 'alice', 'role', 'owner', 'serial', $1::text, 'spki_sha256', $2::text)`, row.Serial, alice.Identity.SPKI.String())
 	if entry != 1 {
 		t.Errorf("got %d entries about alice with her serial and key, want 1", entry)
 	}
@@ -109,7 +109,7 @@ func TestAdd(t *testing.T) {
 		t.Errorf("got %s rows, want 1 2 1 2", got)
 	}
 	// One name, two keys: each is a certificate of its own until it is revoked.
-	again, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{Overwrite: true}, gatewaytest.Operator)
+	again, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{Role: "owner", Overwrite: true}, gatewaytest.Operator)
 	if err != nil || again.Identity.SPKI == alice.Identity.SPKI {
 		t.Errorf("got %v, want another key for alice", err)
 	}
@@ -128,7 +128,7 @@ func TestOneAuthorityIsMade(t *testing.T) {
 		services[i], dirs[i] = authority(t, g, nil)
 	}
 	if err := errors.Join(together(consoles, func(i int) (err error) {
-		added[i], err = services[i].Add(t.Context(), fmt.Sprintf("admin%d", i), adminca.AddOptions{}, gatewaytest.Operator)
+		added[i], err = services[i].Add(t.Context(), fmt.Sprintf("admin%d", i), adminca.AddOptions{Role: "owner"}, gatewaytest.Operator)
 		return err
 	})...); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestOneNameAtOnce(t *testing.T) {
 	const consoles = 8
 	g := gatewaytest.New(t, gatewaytest.Options{})
 	outcomes := together(consoles, func(int) error {
-		_, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{}, gatewaytest.Operator)
+		_, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{Role: "owner"}, gatewaytest.Operator)
 		return err
 	})
 	won := 0
@@ -179,7 +179,7 @@ func TestAddRefusals(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.New(t, gatewaytest.Options{})
 	for _, name := range []string{"", "Alice", "../alice", "a/b", ".alice", "alice\n", "a b", strings.Repeat("a", 65)} {
-		if _, err := g.Certs.Add(t.Context(), name, adminca.AddOptions{}, gatewaytest.Operator); !errors.Is(err, adminca.ErrName) {
+		if _, err := g.Certs.Add(t.Context(), name, adminca.AddOptions{Role: "owner"}, gatewaytest.Operator); !errors.Is(err, adminca.ErrName) {
 			t.Errorf("%q: got %v, want %v", name, err, adminca.ErrName)
 		}
 	}
@@ -189,7 +189,7 @@ func TestAddRefusals(t *testing.T) {
 	add(t, g.Certs, "alice")
 	refused := func(what string, s *adminca.Service, name string, want error) {
 		t.Helper()
-		added, err := s.Add(t.Context(), name, adminca.AddOptions{}, gatewaytest.Operator)
+		added, err := s.Add(t.Context(), name, adminca.AddOptions{Role: "owner"}, gatewaytest.Operator)
 		if err == nil || added != nil || (want != nil && !errors.Is(err, want)) {
 			t.Errorf("%s: got %+v, %v; want %v", what, added, err, want)
 		}
@@ -224,7 +224,7 @@ func TestAddWithoutAPlaceForThePool(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(adminca.PoolFile(g.DataDir), "in the way"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	added, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{}, gatewaytest.Operator)
+	added, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{Role: "owner"}, gatewaytest.Operator)
 	if err == nil || added == nil || added.Files.Password.Reveal() == "" {
 		t.Fatalf("got %+v, %v; want the certificate and an error", added, err)
 	}

@@ -22,6 +22,7 @@ type Identity struct {
 	SPKI     SPKI      // of the certificate's key: what revocation is decided by
 	Serial   string    // lower-case hex, at most 32 characters
 	NotAfter time.Time // UTC
+	Role     string    // what the list says he may do; the certificate itself does not say it, so Verify leaves it empty
 }
 
 // Verify reads the identity from the chains that the TLS layer has verified (tls.ConnectionState.VerifiedChains, never

@@ -29,6 +29,9 @@ const (
 	PathReady        = "/readyz"
 	PathHostRegister = "/admin/hosts/register"
 	PathSeedCommand  = "/admin/auth/seed-command"
+	PathWhoAmI       = "/admin/whoami"
+	PathLogin        = "/dashboard/login"  // who is logged in
+	PathLoginLink    = "/dashboard/login/" // + login link's secret
 )
 
 // Headers of ours.

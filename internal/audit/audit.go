@@ -15,7 +15,7 @@ import (
 // Kinds of actor.
 const (
 	KindHost      = "host"      // a host, by its API key
-	KindAdmin     = "admin"     // an admin, by a certificate
+	KindAdmin     = "admin"     // an admin, by a certificate, a session or an API token
 	KindOperator  = "operator"  // whoever runs cdxgate on the server's console
 	KindGateway   = "gateway"   // the gateway by itself, in a job
 	KindInstaller = "installer" // a machine that holds an install token
@@ -25,7 +25,7 @@ const (
 // Actor is who acts, and from where.
 type Actor struct {
 	Kind string
-	Name string     // FQDN, certificate name, user name; never a secret
+	Name string     // FQDN, certificate name, "token NAME", user name; never a secret
 	IP   netip.Addr // zero: not over the network
 }
 
@@ -50,6 +50,13 @@ const (
 	ActionAdminHostDelete  = "admin.host.delete"
 	ActionAdminCACreate    = "admin.ca.create"
 	ActionAdminCertCreate  = "admin.cert.create"
+	ActionAdminCertRevoke  = "admin.cert.revoke"
+	ActionAdminCertRenew   = "admin.cert.renew"
+	ActionAdminTokenCreate = "admin.token.create"
+	ActionAdminTokenRevoke = "admin.token.revoke"
+	ActionAdminLinkCreate  = "admin.link.create"
+	ActionAdminLinkUse     = "admin.link.use"
+	ActionAdminRefused     = "admin.refused"
 	ActionKeyringEstablish = "keyring.establish"
 	ActionSigningKey       = "keyring.signing_key"
 	ActionRateLimit        = "security.rate_limit"
@@ -74,6 +81,8 @@ const (
 	ActionSeedCreate       = "admin.seed_token.create"
 	ActionSeedConsume      = "auth.seed.consume"
 	ActionSeedRefuse       = "auth.seed.refuse"
+
+	ActionAdminSessionRevoke = "admin.session.revoke"
 )
 
 // Details is what an entry says beyond actor and action. Values must be free of secrets.

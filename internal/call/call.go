@@ -53,6 +53,9 @@ var statuses = map[errs.Kind]int{
 	errs.Unavailable:     http.StatusServiceUnavailable,
 }
 
+// Status is a kind's HTTP status, for the few answers that are not worded here.
+func Status(kind errs.Kind) int { return statuses[kind] }
+
 // retryAfter is the advice given with 503 and 429 when the refusal has none: long enough to help, short enough to follow.
 const retryAfter = time.Second
 

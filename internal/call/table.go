@@ -27,6 +27,7 @@ type Table struct {
 	logger *slog.Logger
 	gate   Gate
 	routes map[string]*route // :: path → route
+	always http.Header
 }
 
 type route struct {
@@ -41,6 +42,9 @@ func NewTable(logger *slog.Logger, gate Gate) *Table {
 	}
 	return &Table{logger: logger, gate: gate, routes: map[string]*route{}}
 }
+
+// Always adds headers that every answer has, whatever it is.
+func (t *Table) Always(headers http.Header) { t.always = headers }
 
 // Handle adds a route.
 func (t *Table) Handle(method, path string, serve Func) { t.HandleAs(Ordinary, method, path, serve) }
@@ -89,7 +93,15 @@ func (t *Table) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// Decorate sets what every answer of the table has, for whoever answers in its place.
+func (t *Table) Decorate(header http.Header) {
+	for name, values := range t.always {
+		header[name] = slices.Clone(values)
+	}
+}
+
 func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string, rules Rules, serve Func) {
+	t.Decorate(w.Header())
 	Serve(w, r, t.logger, path, param, func(w http.ResponseWriter, r *Request) (any, error) {
 		if err := t.gate(r, rules); err != nil {
 			return nil, err

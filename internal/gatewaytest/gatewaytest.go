@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -70,6 +71,7 @@ type Gateway struct {
 	Fleet       *fleet.Service
 	Credentials *credential.Service
 	Certs       *adminca.Service
+	Access      *access.Service
 	Usage       *usage.Service
 	Library     *library.Service
 	Policy      *policy.Service
@@ -132,7 +134,8 @@ func (g *Gateway) compose(opts Options) {
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})
+	g.Access = access.New(g.Core.DB)
+	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})
 }
 
 func (g *Gateway) listen(t testing.TB) {

@@ -34,6 +34,7 @@ type Request struct {
 	Key    string      // API key; empty: none
 	From   string      // the client's address. Default: DefaultFrom
 	Body   any         // nil: none; string, []byte: as they are; anything else: as JSON
+	JSON   bool        // there is a Content-Type though there is no body
 	Header http.Header // more headers
 }
 
@@ -87,9 +88,10 @@ func (g *Gateway) Do(t testing.TB, r Request) *Answer {
 	return send(t, g.hosts.Client(), g.hosts.URL, r)
 }
 
-// DoAdmin calls the site for admins with a client made by AdminClient.
+// DoAdmin calls the site for admins with a client made by AdminClient, as a script does: whatever it posts is JSON.
 func (g *Gateway) DoAdmin(t testing.TB, client *http.Client, r Request) *Answer {
 	t.Helper()
+	r.JSON = true
 	return send(t, client, g.admins.URL, r)
 }
 
@@ -181,7 +183,7 @@ func send(t testing.TB, client *http.Client, base string, r Request) *Answer {
 		t.Errorf("%s %s: %v", method, r.Path, err)
 		return answer
 	}
-	if r.Body != nil {
+	if r.Body != nil || r.JSON {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if r.Key != "" {

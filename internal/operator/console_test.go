@@ -280,14 +280,14 @@ func TestAdminCert(t *testing.T) {
 			t.Errorf("got\n%s, want %q in it", out, fact)
 		}
 	}
-	if err := d.AdminCertAdd(t.Context(), "alice", AdminCertAddOptions{Reload: reload}); err == nil || errs.Of(err).Kind != errs.Conflict {
+	if err := d.AdminCertAdd(t.Context(), "alice", AdminCertAddOptions{Role: "owner", Reload: reload}); err == nil || errs.Of(err).Kind != errs.Conflict {
 		t.Errorf("got %v, want files that are there already", err)
 	}
 	d.said()
 
 	d.JSON = true
 	elsewhere := t.TempDir()
-	must(t, d.AdminCertAdd(t.Context(), "bob", AdminCertAddOptions{Dir: elsewhere, Reload: reload}))
+	must(t, d.AdminCertAdd(t.Context(), "bob", AdminCertAddOptions{Role: "owner", Dir: elsewhere, Reload: reload}))
 	added := document[map[string]string](t, d)
 	if added["name"] != "bob" || added["crt"] != filepath.Join(elsewhere, "bob.crt") || added["p12_password"] == "" || len(added["spki_sha256"]) != 64 || reloads != 1 {
 		t.Errorf("got %v after %d reloads", added, reloads)

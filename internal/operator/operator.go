@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/credential"
@@ -41,6 +42,7 @@ type Config struct {
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
 	Limits     ratelimit.Rules // of the gateway
+	LoginSite  string          // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool            // print one JSON document instead of words
 	Yes        bool            // answer every question with yes
 
@@ -56,6 +58,7 @@ type Console struct {
 	fleet       *fleet.Service
 	credentials *credential.Service
 	certs       *adminca.Service
+	access      *access.Service
 	library     *library.Service
 	policies    *policy.Service
 	limits      *ratelimit.Service
@@ -74,10 +77,11 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		fleet:       fleet.New(core.DB, core.Keyring, fleet.Config{PublicURL: cfg.PublicURL, InstallTTL: cfg.InstallTTL}),
 		credentials: credential.New(core.DB, core.Keyring, credential.Config{PublicURL: cfg.PublicURL, SeedTTL: cfg.SeedTTL}),
 		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
+		access:      access.New(core.DB),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
 		limits:      ratelimit.New(core.DB, cfg.Limits),
-		by:          audit.Actor{Kind: audit.KindOperator, Name: userName()},
+		by:          Actor(),
 	}
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking up the account: %w", err), c.Close())
@@ -94,6 +98,9 @@ func (c *Console) Close() error {
 	defer cancel()
 	return c.core.Close(ctx)
 }
+
+// Actor is the user on the console.
+func Actor() audit.Actor { return audit.Actor{Kind: audit.KindOperator, Name: userName()} }
 
 // userName is who acts on the console: under sudo, the one who typed it.
 func userName() string {
