@@ -24,7 +24,7 @@ func init() {
 	responder("cdxgate_library", plain(func() caddyhttp.MiddlewareHandler { return new(Library) }))
 	responder("cdxgate_installer", plain(func() caddyhttp.MiddlewareHandler { return new(Installer) }))
 	responder("cdxgate_versions", plain(func() caddyhttp.MiddlewareHandler { return new(Versions) }))
-	responder("cdxgate_admin", plain(func() caddyhttp.MiddlewareHandler { return new(Admin) }))
+	responder("cdxgate_admin", parseAdmin)
 	responder("cdxgate_api", parseAPI)
 	responder("cdxgate_console", parseConsole)
 }
@@ -229,17 +229,6 @@ func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		handlers = append(handlers, `{"handler":"cdxgate_fallback","hosts":true}`)
 	}
 	return chain(handlers), nil
-}
-
-// parseConsole reads the shorthand for everything that admins need. It takes no options: the site's TLS decides who
-// comes in, by certificate.
-//
-//	cdxgate_console [<matcher>]
-func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	if err := noOptions(h.Dispenser); err != nil {
-		return nil, err
-	}
-	return chain([]string{`{"handler":"cdxgate_admin"}`, `{"handler":"cdxgate_fallback"}`}), nil
 }
 
 // chain is one route through handlers, each of which passes on what is not its own.

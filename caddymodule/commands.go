@@ -161,10 +161,11 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
-	app, adminAddress, err := loadApp(cmd)
+	app, config, err := loadApp(cmd)
 	if err != nil {
 		return operator.Config{}, 0, err
 	}
+	adminAddress := config.adminListen()
 	output, _ := cmd.Flags().GetString("output")
 	if output != "text" && output != "json" {
 		return operator.Config{}, 0, usageError("--output is text or json")
@@ -176,31 +177,32 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 	return operator.Config{
 		Gateway: app.config, PublicURL: app.PublicURL, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
 		PublicTLS: func() (publictls.Trust, error) { return app.askPublicTLS(adminAddress) },
+		LoginSite: config.loginSite(),
 		JSON:      output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}, time.Duration(app.StartTimeout), nil
 }
 
-// loadApp reads the configuration that the flags name, as far as it is ours, and the address of its admin endpoint.
-func loadApp(cmd *cobra.Command) (*App, string, error) {
+// loadApp reads the configuration that the flags name, and of it what is ours.
+func loadApp(cmd *cobra.Command) (*App, *config, error) {
 	path, _ := cmd.Flags().GetString("config")
 	adapter, _ := cmd.Flags().GetString("adapter")
 	config, err := adapt(path, adapter)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w; name the configuration with --config", err)
+		return nil, nil, fmt.Errorf("%w; name the configuration with --config", err)
 	}
 	app := &App{}
 	if raw := config.Apps[appName]; raw != nil {
 		if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
-			return nil, "", fmt.Errorf("reading %s: %w", path, err)
+			return nil, nil, fmt.Errorf("reading %s: %w", path, err)
 		}
 	}
 	if err := app.resolve(); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if err := app.Validate(); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	return app, config.adminListen(), nil
+	return app, config, nil
 }
 
 // config is the part of a configuration in Caddy's native form that we look at ourselves.
@@ -246,11 +248,12 @@ func adapt(path, adapter string) (*config, error) {
 
 // reloadRunning makes the gateway that runs this configuration, if one does, load it again.
 func reloadRunning(cmd *cobra.Command) (running bool, err error) {
-	_, address, err := loadApp(cmd)
-	if err != nil || address == "" {
+	_, config, err := loadApp(cmd)
+	if err != nil {
 		return false, err
 	}
-	if !listens(address) {
+	address := config.adminListen()
+	if address == "" || !listens(address) {
 		return false, nil
 	}
 	return true, forceReload(address)

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
@@ -58,6 +59,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	r = withClientIP(r)
 	open := h.app.await(r.Context())
 	if open == nil {
+		h.table(unopened).Decorate(w.Header())
 		starting(w, r, h.app)
 		return nil
 	}
@@ -69,7 +71,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // holdsToken reports whether a path is a secret by itself.
 func holdsToken(path string) bool {
-	return strings.HasPrefix(path, api.PathSeed) ||
+	return strings.HasPrefix(path, api.PathSeed) || strings.HasPrefix(path, api.PathLoginLink) ||
 		strings.HasPrefix(path, api.PathInstall) && !strings.HasPrefix(path, api.PathClient)
 }
 
@@ -174,9 +176,15 @@ func (h *Versions) Provision(ctx caddy.Context) error {
 	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Versions })
 }
 
-// Admin serves admins and their scripts: JSON under /admin/, to holders of a client certificate of ours that the site's
-// TLS has verified. What is not its own it passes on.
-type Admin struct{ handler }
+// Admin serves admins and their scripts: JSON under /admin/, and the pages of login links under /dashboard/login. What is
+// not its own it passes on.
+type Admin struct {
+	// How callers may be identified: "certificate" (a client certificate of ours that the site's TLS has verified),
+	// "session" (a cookie, got for a login link), "token" (an API token). Default: certificate.
+	Access []access.Kind `json:"access,omitempty"`
+
+	handler
+}
 
 // CaddyModule returns the Caddy module information.
 func (Admin) CaddyModule() caddy.ModuleInfo {
@@ -185,7 +193,21 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 
 // Provision implements caddy.Provisioner.
 func (h *Admin) Provision(ctx caddy.Context) error {
+	if len(h.Access) == 0 {
+		h.Access = []access.Kind{access.Certificate}
+	}
+	if err := checkKinds(h.Access); err != nil {
+		return err
+	}
+	if err := checkListeners(ctx, h.Access); err != nil {
+		return err
+	}
 	return h.provision(ctx, func(s *surfaces) *call.Table { return s.admin.Table })
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.handler.ServeHTTP(w, r.WithContext(admin.Accepting(r.Context(), h.Access)), next)
 }
 
 // Fallback answers what no handler before it wanted with the contract's JSON 404: Caddy itself would answer an empty
@@ -217,7 +239,11 @@ func (h *Fallback) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp
 	r = withClientIP(r)
 	open := h.app.surfaces.Load()
 	if !h.Hosts || open == nil {
-		call.NewTable(h.app.logger, nil).ServeHTTP(w, r)
+		nothing := call.NewTable(h.app.logger, nil)
+		if !h.Hosts {
+			nothing.Always(admin.Headers())
+		}
+		nothing.ServeHTTP(w, r)
 		return nil
 	}
 	leave := open.core.enter()

@@ -58,6 +58,8 @@ func Prepare(args []string) error {
 	if err := makeDirs(dir); err != nil {
 		return err
 	}
+	site := config.loginSite()
+	loginSite.Store(&site)
 	address := config.adminListen()
 	adminAddress.Store(&address)
 	if err := checkAdmin(address); err != nil {
@@ -149,7 +151,7 @@ func checkPort(network, address string) error {
 	case err == nil:
 		return listener.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is in use by another program; stop it, or give the site another port in the Caddyfile (shipped one: CDXGATE_SITE, CDXGATE_ADMIN_SITE, CDXGATE_METRICS_SITE)", address)
+		return fmt.Errorf("%s is in use by another program; stop it, or give the site another port in the Caddyfile (shipped one: CDXGATE_SITE, CDXGATE_ADMIN_SITE, CDXGATE_LOCAL_SITE, CDXGATE_METRICS_SITE)", address)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s may not be used by this user; choose a port from 1024 on, or grant the binary the right: setcap cap_net_bind_service=+ep", address)
 	}

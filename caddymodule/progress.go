@@ -8,11 +8,15 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/cdxgate/cdxgate/internal/access"
+	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/operator"
 )
 
 // progress says on stderr, every second, what a start is waiting for. A start that takes less says nothing.
@@ -94,7 +98,25 @@ func greeting(ctx context.Context, a *App, core *gateway.Core) string {
 	if len(next) > 0 {
 		b.WriteString("Next, in a second shell in this directory:\n  " + strings.Join(next, "\n  ") + "\n\n")
 	}
+	b.WriteString(invitation(ctx, a, core))
 	return b.String()
+}
+
+// loginSite is where login links of this process point, as Prepare read it from the configuration it was started with.
+var loginSite atomic.Pointer[string]
+
+// invitation is a login link for the person at the terminal, who may make one anyway.
+func invitation(ctx context.Context, a *App, core *gateway.Core) string {
+	site := loginSite.Load()
+	if site == nil || *site == "" {
+		return ""
+	}
+	link, err := access.New(core.DB).NewLink(ctx, access.Owner, operator.Actor())
+	if err != nil {
+		a.logger.Error("making a login link failed; make one with cdxgate admin link", "error", err)
+		return ""
+	}
+	return "Log a browser in, once, in the next 5 minutes:\n  " + *site + api.PathLoginLink + link.Secret.Reveal() + "\n"
 }
 
 func userNameOr(fallback string) string { return orDefault(os.Getenv("USER"), fallback) }

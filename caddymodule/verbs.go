@@ -32,7 +32,7 @@ func init() {
 		Name: "limit", Short: "Lets addresses in again that did too much", CobraFunc: limitCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "admin", Short: "Makes and lists the certificates that open the admin door", CobraFunc: adminCommand,
+		Name: "admin", Short: "Decides who may use the admin surface: certificates, API tokens, login links", CobraFunc: adminCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name: "doctor", Short: "Examines an installation and says what to do about each fault", CobraFunc: doctorCommand,
@@ -283,34 +283,6 @@ func limitCommand(cmd *cobra.Command) {
 		use: "clear ADDRESS", short: "Forgets what was counted of an address, so that it is let in again", args: 1,
 		run: func(ctx context.Context, c *operator.Console, args []string) error { return c.LimitClear(ctx, args[0]) },
 	}})
-}
-
-func adminCommand(cmd *cobra.Command) {
-	var add operator.AdminCertAddOptions
-	cert := &cobra.Command{Use: "cert", Short: "Makes and lists the certificates that open the admin door"}
-	addVerbs(cert, "admin cert add ops@laptop", []verb{
-		{
-			use: "add NAME", short: "Makes a certificate: NAME.crt, NAME.key, and NAME.p12 for a browser", args: 1,
-			long: "Makes a client certificate and prints where its files are and, this once, the password of the .p12.\n" +
-				"The first one makes the authority that signs them; a running gateway is told to trust it.",
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().StringVar(&add.Dir, "out", "", "directory for the files (default: admin in the data directory)")
-				cmd.Flags().BoolVar(&add.Overwrite, "overwrite", false, "replace files of the same name")
-			},
-			run: func(ctx context.Context, c *operator.Console, args []string) error {
-				return c.AdminCertAdd(ctx, args[0], add)
-			},
-		},
-		{
-			use: "list", short: "Lists the certificates ever made",
-			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AdminCertList(ctx) },
-		},
-	})
-	cmd.AddCommand(cert)
-	// Which gateway to reload is known when the configuration is; the command's flags say where that is.
-	cert.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-		add.Reload = func() (bool, error) { return reloadRunning(cmd) }
-	}
 }
 
 func doctorCommand(cmd *cobra.Command) {

@@ -229,10 +229,10 @@ func (g *gateway) adminClient(certificates ...tls.Certificate) *http.Client {
 	})
 }
 
-// addCert makes an admin certificate on the console and loads it.
+// addCert makes an admin's certificate on the console, an owner's, and loads it.
 func (g *gateway) addCert(name string) tls.Certificate {
 	g.t.Helper()
-	g.must("admin", "cert", "add", name)
+	g.must("admin", "cert", "add", name, "--role", "owner")
 	base := filepath.Join(g.data, "admin", name)
 	certificate, err := tls.LoadX509KeyPair(base+".crt", base+".key")
 	if err != nil {

@@ -87,7 +87,7 @@ type gateway struct {
 	user    identity
 	options options
 
-	URL, AdminURL, MetricsURL string
+	URL, AdminURL, LocalURL, MetricsURL string
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended
@@ -100,10 +100,11 @@ func install(t *testing.T, o options) *gateway {
 	g.data, g.config, g.log = filepath.Join(g.dir, "data"), filepath.Join(g.dir, "Caddyfile"), filepath.Join(g.dir, "log")
 	g.URL = "http://localhost:" + freePort(t)
 	g.AdminURL = "https://localhost:" + freePort(t)
+	g.LocalURL = "https://localhost:" + freePort(t)
 	g.MetricsURL = "http://localhost:" + freePort(t)
 	g.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "CDXGATE_DATA_DIR=" + g.data,
-		"CDXGATE_SITE=" + g.URL, "CDXGATE_ADMIN_SITE=" + g.AdminURL, "CDXGATE_METRICS_SITE=" + g.MetricsURL,
+		"CDXGATE_SITE=" + g.URL, "CDXGATE_ADMIN_SITE=" + g.AdminURL, "CDXGATE_LOCAL_SITE=" + g.LocalURL, "CDXGATE_METRICS_SITE=" + g.MetricsURL,
 	}, o.env...)
 	shipped, err := os.ReadFile("../Caddyfile")
 	if err != nil {

@@ -32,6 +32,12 @@ func TestNoEmptySuccess(t *testing.T) {
 		{admin, "GET", g.AdminURL + "/admin/nothing", 404},
 		{admin, "GET", g.AdminURL + "/admin/hosts/register", 405},
 		{admin, "GET", g.AdminURL + "/auth", 404},
+		{local, "GET", g.LocalURL + "/", 404},
+		{local, "GET", g.LocalURL + "/admin/whoami", 401},
+		{local, "GET", g.LocalURL + "/dashboard/login", 401},
+		{local, "GET", g.LocalURL + "/dashboard/login/x", 404},
+		{local, "DELETE", g.LocalURL + "/dashboard/login/x", 405},
+		{admin, "GET", g.AdminURL + "/dashboard/login/x", 404},
 		{plain, "GET", g.MetricsURL + "/", 404},
 		{plain, "DELETE", g.MetricsURL + "/nothing", 404},
 	} {
@@ -121,8 +127,12 @@ func TestAccessLogsHideSecrets(t *testing.T) {
 			_, seed, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(g.must("auth", "seed-command").out), " | sh"), "/seed/auth/")
 			g.call("GET", "/seed/auth/"+seed, nil, "")
 			g.call("POST", "/seed/auth/"+seed, nil, `{"auth":{}}`)
+			link := strings.TrimSpace(g.must("admin", "link").out)
+			token := strings.TrimSpace(g.must("admin", "token", "add", "logged", "--role", "viewer").out)
+			logIn(g, link)
+			g.onLocalSite("GET", "/admin/whoami", "Authorization: Bearer "+token)
 			g.call("GET", "/wrapper/download", []string{"Authorization: Bearer " + host.Host.APIKey}, "")
-			secrets := map[string]string{"install token": host.Installer.Token, "API key": host.Host.APIKey, "seed token": seed}
+			secrets := map[string]string{"install token": host.Installer.Token, "API key": host.Host.APIKey, "seed token": seed, "login link": link[strings.LastIndex(link, "/")+1:], "API token": token}
 			if test.filtered {
 				g.call("POST", "/auth", []string{"X-API-Key: " + host.Host.APIKey, "Cookie: session=" + exampleToken}, retrieveBody)
 				// No route of ours, so the filter alone keeps it out.

@@ -94,8 +94,28 @@ func playVerbs(t *testing.T, g *gateway) {
 		{arguments: []string{"admin", "cert", "list"}, err: "No admin certificates yet"},
 		{arguments: []string{"admin", "cert", "add", "Not A Name"}, code: 65},
 		{arguments: []string{"admin", "cert", "add", "ops"}, out: "password"},
-		{arguments: []string{"admin", "cert", "add", "ops"}, code: 73},
-		{arguments: []string{"admin", "cert", "list"}, out: "good"},
+		{arguments: []string{"admin", "cert", "add", "ops"}, code: 65, err: "--role"},
+		{arguments: []string{"admin", "cert", "add", "ops", "--role", "root"}, code: 65, err: "viewer, operator or owner"},
+		{arguments: []string{"admin", "cert", "add", "ops", "--role", "viewer"}, code: 73},
+		{arguments: []string{"admin", "cert", "list"}, out: "owner"},
+		{arguments: []string{"admin", "cert", "renew", "ops", "--overlap", "31d"}, code: 65},
+		{arguments: []string{"admin", "cert", "renew", "ops", "--overlap", "1d"}, out: "password", err: "opens nothing from"},
+		{arguments: []string{"admin", "cert", "list"}, out: "renewed"},
+		{arguments: []string{"admin", "cert", "revoke", "nobody", "--yes"}, code: 66},
+		{arguments: []string{"admin", "cert", "revoke", "ops"}, code: 73, err: "--yes"},
+		{arguments: []string{"admin", "cert", "revoke", "ops", "--yes"}, err: "opens nothing any more"},
+		{arguments: []string{"admin", "token", "add", "ci"}, code: 2, err: "--role"},
+		{arguments: []string{"admin", "token", "add", "ci", "--role", "viewer", "--scope", "host.write"}, code: 65, err: "host.read"},
+		{arguments: []string{"admin", "token", "add", "ci", "--role", "viewer", "--expires", "0"}, code: 65},
+		{arguments: []string{"admin", "token", "add", "ci", "--role", "viewer", "--expires", "soon"}, code: 2, err: "90d"},
+		{arguments: []string{"admin", "token", "add", "ci", "--role", "operator", "--scope", "host.enrol", "--expires", "30d"}, out: "cdxa_"},
+		{arguments: []string{"admin", "token", "add", "ci", "--role", "viewer"}, code: 73},
+		{arguments: []string{"admin", "token", "list"}, out: "host.enrol"},
+		{arguments: []string{"admin", "token", "revoke", "ci", "--yes"}, err: "opens nothing any more"},
+		{arguments: []string{"admin", "token", "revoke", "ci", "--yes"}, code: 66},
+		{arguments: []string{"admin", "link", "--role", "viewer"}, out: g.LocalURL + "/dashboard/login/", err: "as viewer"},
+		{arguments: []string{"admin", "session", "list"}, err: "No sessions"},
+		{arguments: []string{"admin", "session", "revoke", "1"}, code: 66},
 		{arguments: []string{"host", "list", "--config", "/nonexistent"}, code: 66, err: "--config"},
 	} {
 		r := g.cdxgateWith(step.input, step.arguments...)
@@ -107,7 +127,7 @@ func playVerbs(t *testing.T, g *gateway) {
 			t.Errorf("cdxgate %s: exit %d with something on standard output: %s", strings.Join(step.arguments, " "), r.code, r.out)
 		}
 	}
-	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}, {"policy", "list"}, {"library", "list"}, {"library", "proposals"}} {
+	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"admin", "token", "list"}, {"admin", "link"}, {"admin", "session", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}, {"policy", "list"}, {"library", "list"}, {"library", "proposals"}} {
 		r := g.cdxgate(append(verb, "-o", "json")...)
 		if !json.Valid([]byte(r.out)) || strings.Contains(r.out, "\x1b") {
 			t.Errorf("cdxgate %s -o json prints\n%s", strings.Join(verb, " "), r.out)
