@@ -189,12 +189,12 @@ func TestPlaintext(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "bearer "+good)
-	response, err := http.DefaultClient.Do(r)
+	response, err := (&http.Client{Timeout: time.Minute}).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != 200 {
+	if response.StatusCode != http.StatusOK {
 		t.Errorf("on the machine itself: got %d", response.StatusCode)
 	}
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -242,9 +243,7 @@ func TestForms(t *testing.T) {
 		if header == nil {
 			header = http.Header{}
 		}
-		for k, v := range c.header {
-			header[k] = v
-		}
+		maps.Copy(header, c.header)
 		a := site.Do(t, who.client, gatewaytest.Request{Method: http.MethodPost, Path: api.PathSeedCommand, Body: c.body, Header: header})
 		if a.Status != statusOf[c.code] || a.Envelope.Code != c.code {
 			t.Errorf("%s: got %d %s, want %q", name, a.Status, a.Body, c.code)

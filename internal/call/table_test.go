@@ -21,6 +21,26 @@ func namedTable() *Table {
 	return table
 }
 
+// What every answer has, refusals have too, and so has whoever answers in the table's place.
+func TestAlways(t *testing.T) {
+	t.Parallel()
+	table := NewTable(slog.New(slog.DiscardHandler), nil)
+	table.Always(http.Header{"X-Content-Type-Options": {"nosniff"}})
+	table.Handle(http.MethodGet, "/a", func(http.ResponseWriter, *Request) (any, error) { return "a", nil })
+	for _, path := range []string{"/a", "/b"} {
+		w := httptest.NewRecorder()
+		table.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
+			t.Errorf("%s: got %q", path, got)
+		}
+	}
+	header := http.Header{}
+	table.Decorate(header)
+	if header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("got %v", header)
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
 	table := namedTable()
