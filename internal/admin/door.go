@@ -91,7 +91,8 @@ func (s *Surface) identify(r *call.Request) (visitor, error) {
 	if err := s.cfg.Limits.Blocked(r.Context(), ratelimit.AdminFail, r.From); err != nil {
 		return visitor{}, err
 	}
-	v, err := visitor{}, error(nil)
+	var v visitor
+	var err error
 	switch kind {
 	case access.Token:
 		v, err = s.byToken(r, tokens)
@@ -102,7 +103,7 @@ func (s *Surface) identify(r *call.Request) (visitor, error) {
 	}
 	// Who has had a session does not guess: its browser may go on asking with the cookie of a session that is over.
 	if refusal := errs.Of(err); refusal != nil && (refusal.Kind == errs.Forbidden || refusal.Kind == errs.Unauthenticated) && refusal.Code != access.ErrSessionOver.Code {
-		return visitor{}, s.cfg.Limits.Failure(r.Context(), ratelimit.AdminFail, r.From, refusal)
+		err = s.cfg.Limits.Failure(r.Context(), ratelimit.AdminFail, r.From, refusal)
 	}
 	return v, err
 }
@@ -120,23 +121,16 @@ func (s *Surface) byToken(r *call.Request, presented []string) (visitor, error) 
 	if len(presented) != 1 { // which of them counts is no question to answer by chance
 		return visitor{}, access.ErrToken
 	}
-	return identified(r, access.Token)(s.cfg.Access.ByToken(r.Context(), presented[0]))
+	who, err := s.cfg.Access.ByToken(r.Context(), presented[0])
+	return visitor{access.Token, audit.Actor{Kind: audit.KindAdmin, Name: who.Name, IP: r.From}, who.Grant}, err
 }
 
 func (s *Surface) bySession(r *call.Request, cookies []*http.Cookie) (visitor, error) {
 	if len(cookies) != 1 {
 		return visitor{}, access.ErrSession
 	}
-	return identified(r, access.Session)(s.cfg.Access.BySession(r.Context(), cookies[0].Value))
-}
-
-func identified(r *call.Request, kind access.Kind) func(access.Identified, error) (visitor, error) {
-	return func(who access.Identified, err error) (visitor, error) {
-		if err != nil {
-			return visitor{}, err
-		}
-		return visitor{kind, audit.Actor{Kind: audit.KindAdmin, Name: who.Name, IP: r.From}, who.Grant}, nil
-	}
+	who, err := s.cfg.Access.BySession(r.Context(), cookies[0].Value)
+	return visitor{access.Session, audit.Actor{Kind: audit.KindAdmin, Name: who.Name, IP: r.From}, who.Grant}, err
 }
 
 // bearers are what Authorization headers of the scheme Bearer say.
