@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -32,6 +33,8 @@ type Change struct {
 	ForceIPv4       *bool   // its cdx connects to nothing by IPv6; a binding to an IPv6 address ends, since it cannot come from there any more
 	Model           *string // that Codex runs with where its user names none; "": Codex's own
 	ReasoningEffort *string // likewise
+
+	Action string // what the audit entry calls the change. Default: audit.ActionHostUpdate
 }
 
 // Update changes a host. Errors: ErrHostNotFound; kind Invalid.
@@ -102,7 +105,10 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	if c.Unbind {
 		details["unbind"] = true
 	}
-	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
+	return s.change(ctx, by, cmp.Or(c.Action, audit.ActionHostUpdate), details, func(q *db.Queries) (db.Host, error) {
+		if err := recordBefore(ctx, q, id, details); err != nil {
+			return db.Host{}, err
+		}
 		host, err := q.HostUpdate(ctx, params)
 		if err != nil || c.ForceIPv4 == nil || !*c.ForceIPv4 || host.BoundIP == nil || !host.BoundIP.Is6() {
 			return host, err
