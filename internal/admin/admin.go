@@ -4,10 +4,14 @@ package admin
 
 import (
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -15,14 +19,19 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/library"
+	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
 // Refusals of the surface.
 var (
 	ErrContentType = errs.New(errs.Unsupported, "json_required", "Content-Type must be application/json")
 	ErrCrossOrigin = errs.New(errs.Forbidden, "cross_origin", "cross-origin request refused")
+	// ErrForbiddenRole is somebody who was identified and may not do this; Details name the capability and the role.
+	ErrForbiddenRole = errs.New(errs.Forbidden, "forbidden_role", "your role does not allow this")
 )
 
 // Config is what the surface is composed of. Every field is needed.
@@ -31,7 +40,14 @@ type Config struct {
 	Credentials *credential.Service
 	Certs       *adminca.Service
 	Limits      *ratelimit.Service
+	Policy      *policy.Service
+	Usage       *usage.Service
+	Library     *library.Service
+	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
+	Version     string                 // of the gateway, and of the clients that it hands out
+	InstallID   string                 // of this installation
+	Now         func() time.Time       // Default: time.Now
 	Logger      *slog.Logger
 }
 
@@ -40,28 +56,116 @@ type Surface struct {
 	*call.Table
 	cfg    Config
 	origin *http.CrossOriginProtection
+	needs  map[string]access.Capability // :: "METHOD path" → what the caller must be allowed
 }
 
 // New makes the surface.
 func New(cfg Config) *Surface {
-	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection()}
-	s.handle(http.MethodPost, api.PathHostRegister, s.register)
-	s.handle(http.MethodDelete, "/admin/hosts/{}", s.deleteHost)
-	s.handle(http.MethodPost, api.PathSeedCommand, s.seedCommand)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection(), needs: map[string]access.Capability{}}
+	s.handle(http.MethodPost, api.PathHostRegister, access.HostEnrol, s.register)
+	s.handle(http.MethodDelete, "/admin/hosts/{}", access.HostWrite, s.deleteHost)
+	s.handle(http.MethodPost, api.PathSeedCommand, access.SeedWrite, s.seedCommand)
+	s.handleHosts()
+	s.handleFleet()
+	s.handleReading()
+	s.handleLibrary()
 	return s
 }
 
+// handleHosts adds the routes about hosts.
+func (s *Surface) handleHosts() {
+	s.handle(http.MethodGet, "/admin/hosts", access.HostRead, s.hosts)
+	s.handle(http.MethodGet, "/admin/hosts/insecure", access.HostRead, s.insecureHosts)
+	s.handleVisitor(http.MethodGet, "/admin/hosts/{}/auth", access.HostRead, s.hostAuth)
+	s.handle(http.MethodPost, "/admin/hosts/{}/clear", access.HostWrite, s.clearHost)
+	s.handle(http.MethodPost, "/admin/hosts/{}/roaming", access.HostWrite, s.changeHost(roaming))
+	s.handle(http.MethodPost, "/admin/hosts/{}/secure", access.HostWrite, s.changeHost(secure))
+	s.handle(http.MethodPost, "/admin/hosts/{}/vip", access.HostWrite, s.changeHost(vip))
+	s.handle(http.MethodPost, "/admin/hosts/{}/ipv4", access.HostWrite, s.changeHost(ipv4))
+	s.handle(http.MethodPost, "/admin/hosts/{}/model", access.HostWrite, s.changeHost(model))
+	s.handle(http.MethodPost, "/admin/hosts/{}/codex-version", access.HostWrite, s.changeHost(hostVersion))
+	s.handle(http.MethodPost, "/admin/hosts/{}/curl-insecure", access.HostWrite, s.curlInsecure)
+	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/enable", access.HostWrite, s.openWindow)
+	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/disable", access.HostWrite, s.closeWindow)
+}
+
+// handleFleet adds the routes about what holds for all hosts.
+func (s *Surface) handleFleet() {
+	s.handleAs(call.Forms, http.MethodPost, "/admin/auth/upload", access.CredentialWrite, s.upload)
+	s.handle(http.MethodGet, "/admin/api/state", access.PolicyRead, s.decided(apiState))
+	s.handle(http.MethodPost, "/admin/api/state", access.PolicyWrite, s.decide(apiState))
+	s.handle(http.MethodGet, "/admin/quota-mode", access.PolicyRead, s.decided(quotaMode))
+	s.handle(http.MethodPost, "/admin/quota-mode", access.PolicyWrite, s.decide(quotaMode))
+	s.handle(http.MethodGet, "/admin/cdx-silent", access.PolicyRead, s.decided(cdxSilent))
+	s.handle(http.MethodPost, "/admin/cdx-silent", access.PolicyWrite, s.decide(cdxSilent))
+	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decide(codexVersion))
+	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
+}
+
+// handleReading adds the routes that only tell.
+func (s *Surface) handleReading() {
+	s.handle(http.MethodGet, "/admin/overview", access.HostRead, s.overview)
+	s.handle(http.MethodGet, "/admin/logs", access.AuditRead, s.logs)
+	s.handle(http.MethodGet, "/admin/usage", access.UsageRead, s.usages)
+	s.handle(http.MethodGet, "/admin/usage/ingests", access.UsageRead, s.ingests)
+	s.handle(http.MethodGet, "/admin/usage/cost-history", access.UsageRead, s.costHistory)
+	s.handle(http.MethodGet, "/admin/tokens", access.UsageRead, s.tokens)
+}
+
+// handleLibrary adds the routes about the files that hosts share.
+func (s *Surface) handleLibrary() {
+	s.handle(http.MethodGet, "/admin/slash-commands", access.LibraryRead, s.slashList)
+	s.handle(http.MethodGet, "/admin/slash-commands/{}", access.LibraryRead, s.slashGet)
+	s.handle(http.MethodDelete, "/admin/slash-commands/{}", access.LibraryWrite, s.slashDelete)
+	s.handle(http.MethodPost, "/admin/slash-commands/store", access.LibraryWrite, s.slashStore)
+}
+
+// Capabilities tell what each "METHOD path" of the surface needs.
+func (s *Surface) Capabilities() map[string]access.Capability { return maps.Clone(s.needs) }
+
 type actorFunc func(r *call.Request, by audit.Actor) (any, error)
 
-// handle adds a route that is open to admitted admins only: there is no other way to add one.
-func (s *Surface) handle(method, path string, serve actorFunc) {
-	s.Handle(method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
+// visitor is an admin who was identified, and what he may do.
+type visitor struct {
+	audit.Actor
+	access.Role
+}
+
+// handle adds a route for admins who may do what it needs: there is no other way to add one.
+func (s *Surface) handle(method, path string, needs access.Capability, serve actorFunc) {
+	s.handleAs(call.Ordinary, method, path, needs, serve)
+}
+
+func (s *Surface) handleAs(rules call.Rules, method, path string, needs access.Capability, serve actorFunc) {
+	s.add(rules, method, path, needs, func(r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
+}
+
+// handleVisitor is handle for a route that wants to know more about its caller.
+func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
+	s.add(call.Ordinary, method, path, needs, serve)
+}
+
+func (s *Surface) add(rules call.Rules, method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
+	s.needs[method+" "+path] = needs
+	s.HandleAs(rules, method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
 		by, err := s.admit(r)
 		if err != nil {
 			return nil, err
 		}
-		return serve(r, by)
+		v := visitor{by, access.Owner}
+		if !v.May(needs) {
+			return nil, s.forbid(r, v, needs)
+		}
+		return serve(r, v)
 	})
+}
+
+// forbid is what somebody is told who may not do this.
+func (s *Surface) forbid(_ *call.Request, v visitor, needs access.Capability) error {
+	return ErrForbiddenRole.With("capability", string(needs)).With("role", string(v.Role))
 }
 
 // admit identifies the caller, then refuses what a browser was tricked into sending: it shows its certificate to
@@ -83,12 +187,17 @@ func (s *Surface) admit(r *call.Request) (audit.Actor, error) {
 	if err := s.origin.Check(r.Request); err != nil {
 		return audit.Actor{}, ErrCrossOrigin.WithCause(err)
 	}
-	if len(r.Body) > 0 {
+	if len(r.Body) > 0 && !(r.IsForm && saysWhence(r.Request)) {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			return audit.Actor{}, ErrContentType
 		}
 	}
 	return audit.Actor{Kind: audit.KindAdmin, Name: identity.Name, IP: r.From}, nil
+}
+
+// saysWhence reports whether a browser says where a request comes from: a form without that may be another site's idea.
+func saysWhence(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 }
 
 // register adds a host, or gives an existing one a new key; the old key is dead when this answers.

@@ -69,10 +69,11 @@ const (
 // Request is a call whose body was read and checked.
 type Request struct {
 	*http.Request
-	ID    string     // also in the answer and the log
-	From  netip.Addr // the client's address as Caddy established it; zero: unknown
-	Body  []byte     // syntactically valid JSON, or empty; where Forms says so, maybe multipart/form-data
-	Param string     // what stands for {} in the route's path
+	ID     string     // also in the answer and the log
+	From   netip.Addr // the client's address as Caddy established it; zero: unknown
+	Body   []byte     // syntactically valid JSON, or empty; see IsForm
+	IsForm bool       // the body is multipart/form-data, unchecked, which the route takes; see [Forms]
+	Param  string     // what stands for {} in the route's path
 }
 
 // Func serves one route. What it returns with a nil error becomes the answer's data; a nil answer means that it has
@@ -175,8 +176,8 @@ func (r *Request) readBody(w http.ResponseWriter, forms bool) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if forms && r.IsForm() {
-		r.Body = body
+	if forms && isForm(r.Request) {
+		r.Body, r.IsForm = body, true
 		return nil
 	}
 	if err := jsondoc.Check(body); err != nil {
@@ -201,8 +202,7 @@ func (r *Request) Still(etag string) bool {
 	return false
 }
 
-// IsForm reports whether the caller says that the body is multipart/form-data.
-func (r *Request) IsForm() bool {
+func isForm(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && kind == "multipart/form-data"
 }
