@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"errors"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
 	"github.com/cdxgate/cdxgate/internal/access"
+	"github.com/cdxgate/cdxgate/internal/call"
 )
 
 // What each route needs. Whoever adds one decides that here, too.
@@ -58,6 +62,23 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 	for route, needs := range want {
 		if !access.Known(needs) {
 			t.Errorf("%s needs %s, which nobody has", route, needs)
+		}
+	}
+}
+
+// What a host is to have, viewers and operators may know; the login itself only owners see. This is decided before anything is
+// looked up.
+func TestOnlyOwnersSeeTheLogin(t *testing.T) {
+	t.Parallel()
+	s := New(Config{})
+	for _, role := range []access.Role{"", access.Viewer, access.Operator, "admin"} {
+		for _, value := range []string{"1", "true", "yes", "ON"} {
+			var v visitor
+			v.Role = role
+			r := &call.Request{Request: httptest.NewRequest(http.MethodGet, "/admin/hosts/1/auth?include_body="+value, nil), Param: "1"}
+			if answer, err := s.hostAuth(r, v); answer != nil || !errors.Is(err, ErrForbiddenRole) {
+				t.Errorf("%q, %s: got %v, %v", role, value, answer, err)
+			}
 		}
 	}
 }

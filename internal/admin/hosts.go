@@ -107,17 +107,17 @@ func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
 // hostAuth serves GET /admin/hosts/{id}/auth: what the host has and is to have. The login itself only those see who may,
 // and that they did is recorded first.
 func (s *Surface) hostAuth(r *call.Request, v visitor) (any, error) {
-	host, err := s.host(r)
-	if err != nil {
-		return nil, err
-	}
 	q := readQuery(r, "include_body")
 	reveal := q.flag("include_body")
-	if q.err != nil {
-		return nil, q.err
-	}
 	if reveal && !v.May(access.CredentialReveal) {
 		return nil, s.forbid(r, v, access.CredentialReveal)
+	}
+	host, err := s.host(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case q.err != nil:
+		return nil, q.err
 	}
 	details, err := s.cfg.Fleet.Details(r.Context(), []db.Host{*host})
 	if err != nil {
