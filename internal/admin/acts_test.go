@@ -84,7 +84,8 @@ func TestActsOnHosts(t *testing.T) {
 
 func TestWindows(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t)
+	g := gatewaytest.New(t, gatewaytest.Options{Now: func() time.Time { return noon }})
+	o := &office{g, certified(t, g, "alice")}
 	kiosk := o.registered(t, `{"fqdn":"kiosk.example","secure":false}`).Host.ID
 	atlas := o.registered(t, `{"fqdn":"atlas.example"}`).Host.ID
 	window := func(id int64, act string, body any) (w api.HostWindow) {
@@ -98,8 +99,7 @@ func TestWindows(t *testing.T) {
 	o.Exec(t, "UPDATE host SET insecure_until = NULL")
 	ends := func(w api.HostWindow, minutes, kept int) {
 		t.Helper()
-		left := time.Until(w.InsecureEnabledUntil.Time)
-		if left > time.Duration(minutes)*time.Minute || left < time.Duration(minutes-2)*time.Minute {
+		if left := w.InsecureEnabledUntil.Sub(noon); left != time.Duration(minutes)*time.Minute {
 			t.Errorf("got %s left, want %d minutes", left, minutes)
 		}
 		if got := w.InsecureWindowMinutes; (got == nil) != (kept == 0) || (got != nil && *got != kept) {
@@ -112,7 +112,7 @@ func TestWindows(t *testing.T) {
 	if n := o.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'admin.host.insecure_enable' AND actor = 'alice' AND host_id = $1", kiosk); n != 3 {
 		t.Errorf("got %d entries, want 3", n)
 	}
-	if w := window(kiosk, "disable", nil); !w.InsecureEnabledUntil.IsZero() || w.InsecureGraceUntil.IsZero() {
+	if w := window(kiosk, "disable", nil); !w.InsecureEnabledUntil.IsZero() || !w.InsecureGraceUntil.Equal(noon.Add(time.Hour)) {
 		t.Errorf("got %+v", w)
 	}
 	ends(window(kiosk, "enable", `{}`), 60, 60) // as long as the last time

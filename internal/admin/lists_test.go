@@ -73,7 +73,7 @@ func (o *office) populate(t *testing.T, n int) {
 	t.Helper()
 	for _, statement := range []string{
 		`INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, last_refresh, last_refresh_at, source, created_at)
-			SELECT gen_random_uuid(), a.id, i, gen_random_uuid(), sha256(i::text::bytea), '', '2026-01-0' || i || 'T00:00:00Z', '2026-01-01'::timestamptz + i * interval '1 day', 'operator', now()
+			SELECT gen_random_uuid(), a.id, i, gen_random_uuid(), sha256(i::text::bytea), '', '2026-01-0' || i || 'T00:00:00Z', '2026-01-01 00:00Z'::timestamptz + i * interval '1 day', 'operator', now()
 			FROM account a, generate_series(1, 5) i`,
 		`UPDATE account SET generation = 5`,
 		`INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, insecure_until, auth_digest, client_version, created_at, updated_at)
