@@ -284,19 +284,20 @@ func (a *App) Start() error {
 // serve opens the surfaces.
 func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release.Clients) {
 	fleets, limits, credentials := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules), a.credentials(core)
+	usages, files, policies := usage.New(core.DB, nil), library.New(core.DB, nil), policy.New(core.DB, nil)
 	a.surfaces.Store(&surfaces{
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credentials,
-			Clients: clients, Usage: usage.New(core.DB, nil),
-			Library: library.New(core.DB, nil), Policy: policy.New(core.DB, nil), Limits: limits,
+			Clients: clients, Usage: usages, Library: files, Policy: policies, Limits: limits,
 			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
 			Signer:    core.Signer, Updates: a.updates(),
 			PublicURL: a.PublicURL, PublicCA: func() string { return a.publicTLS().CA }, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, PublicTLS: a.publicTLS, Logger: a.logger,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, Policy: policies, Usage: usages, Library: files, Store: core.DB,
+			PublicTLS: a.publicTLS, Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 	})
 }

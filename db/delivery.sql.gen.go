@@ -12,6 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const deliveryClear = `-- name: DeliveryClear :execrows
+DELETE FROM delivery WHERE host_id = $1
+`
+
+// DeliveryClear forgets what a host was given; the audit trail does not.
+func (q *Queries) DeliveryClear(ctx context.Context, hostID int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deliveryClear, hostID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliveryInsert = `-- name: DeliveryInsert :exec
 INSERT INTO delivery (host_id, generation_id, mode, delivered_at) VALUES ($1, $2, 'full', $3::timestamptz)
 `

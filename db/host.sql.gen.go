@@ -939,17 +939,18 @@ WITH matching AS (
 		WHEN 'seen' THEN coalesce(extract(epoch FROM h.last_seen_at) * 1000000, 0)
 		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
 		WHEN 'calls' THEN h.api_calls
+		WHEN 'window' THEN CASE WHEN NOT h.secure AND h.insecure_until >= $2::timestamptz THEN 0 ELSE 1 END
 		ELSE 0 END)::bigint AS number
 	FROM host h
 	WHERE h.deleted_at IS NULL
-		AND ($2::text = '' OR strpos(h.fqdn, lower($2)) > 0 OR strpos(lower(h.note), lower($2)) > 0 OR strpos(host(h.bound_ip), lower($2)) > 0)
-		AND ($3::text IS NULL OR h.status = $3 AND (h.expires_at IS NULL OR h.expires_at > $4::timestamptz))
-		AND ($5::boolean IS NULL OR coalesce(h.expires_at <= $4, false) = $5)
+		AND ($3::text = '' OR strpos(h.fqdn, lower($3)) > 0 OR strpos(lower(h.note), lower($3)) > 0 OR strpos(host(h.bound_ip), lower($3)) > 0)
+		AND ($4::text IS NULL OR h.status = $4 AND (h.expires_at IS NULL OR h.expires_at > $2::timestamptz))
+		AND ($5::boolean IS NULL OR coalesce(h.expires_at <= $2, false) = $5)
 		AND ($6::boolean IS NULL OR h.secure = $6)
 		AND ($7::boolean IS NULL OR h.roaming = $7)
 		AND ($8::boolean IS NULL OR h.vip = $8)
 		AND ($9::boolean IS NULL OR (h.last_seen_at IS NULL) = $9)
-		AND ($10::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $4, false)) = $10)
+		AND ($10::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $2, false)) = $10)
 		AND ($11::boolean IS NULL OR $11 = (
 			coalesce(h.wrapper_version <> nullif($12::text, ''), false)
 			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($13::text, '')), false)))
@@ -967,9 +968,9 @@ SELECT host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.k
 
 type HostPageParams struct {
 	Sort         string
+	Now          time.Time
 	Search       string
 	Status       *string
-	Now          time.Time
 	Expired      *bool
 	Secure       *bool
 	Roaming      *bool
@@ -999,9 +1000,9 @@ type HostPageRow struct {
 func (q *Queries) HostPage(ctx context.Context, arg HostPageParams) ([]HostPageRow, error) {
 	rows, err := q.db.Query(ctx, hostPage,
 		arg.Sort,
+		arg.Now,
 		arg.Search,
 		arg.Status,
-		arg.Now,
 		arg.Expired,
 		arg.Secure,
 		arg.Roaming,

@@ -35,6 +35,16 @@ func (q *Queries) PolicyList(ctx context.Context) ([]Policy, error) {
 	return items, nil
 }
 
+const policyLock = `-- name: PolicyLock :exec
+SELECT pg_advisory_xact_lock(hashtext('cdxgate policy'))
+`
+
+// PolicyLock lets one decision at a time be compared with what was decided before. It is no row: most policies have none.
+func (q *Queries) PolicyLock(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, policyLock)
+	return err
+}
+
 const policySet = `-- name: PolicySet :exec
 INSERT INTO policy (name, value, updated_at) VALUES ($1, $2, $3::timestamptz)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, updated_at = EXCLUDED.updated_at

@@ -11,6 +11,53 @@ import (
 	"time"
 )
 
+const usageDays = `-- name: UsageDays :many
+SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')::text AS day,
+	least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
+	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
+	count(cost) AS priced, coalesce(sum(cost), 0)::double precision AS cost
+FROM usage_ingest WHERE at >= $1::timestamptz GROUP BY 1 ORDER BY 1
+`
+
+type UsageDaysRow struct {
+	Day    string
+	Total  int64
+	Input  int64
+	Output int64
+	Cached int64
+	Priced int64
+	Cost   float64
+}
+
+// UsageDays adds up what was reported on each day, UTC, that has reports; priced is how many of them have a cost.
+func (q *Queries) UsageDays(ctx context.Context, since time.Time) ([]UsageDaysRow, error) {
+	rows, err := q.db.Query(ctx, usageDays, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageDaysRow
+	for rows.Next() {
+		var i UsageDaysRow
+		if err := rows.Scan(
+			&i.Day,
+			&i.Total,
+			&i.Input,
+			&i.Output,
+			&i.Cached,
+			&i.Priced,
+			&i.Cost,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const usageEntriesCount = `-- name: UsageEntriesCount :one
 SELECT coalesce(sum(entries), 0)::bigint FROM usage_ingest WHERE host_id = $1::bigint AND at >= $2::timestamptz
 `
@@ -121,6 +168,18 @@ type UsageEntryInsertParams struct {
 	Model     *string
 }
 
+const usageFirst = `-- name: UsageFirst :one
+SELECT at FROM usage_ingest ORDER BY at LIMIT 1
+`
+
+// UsageFirst is when the oldest report came. No row: there is none.
+func (q *Queries) UsageFirst(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, usageFirst)
+	var at time.Time
+	err := row.Scan(&at)
+	return at, err
+}
+
 const usageIngestByKey = `-- name: UsageIngestByKey :one
 SELECT id, host_id, at, ip, entries, total, input, output, cached, reasoning, cost, idempotency_key, body_sha256 FROM usage_ingest WHERE host_id = $1::bigint AND idempotency_key = $2::text
 `
@@ -149,6 +208,27 @@ func (q *Queries) UsageIngestByKey(ctx context.Context, arg UsageIngestByKeyPara
 		&i.BodySHA256,
 	)
 	return i, err
+}
+
+const usageIngestCount = `-- name: UsageIngestCount :one
+SELECT count(*) FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+WHERE ($1::bigint IS NULL OR i.host_id = $1)
+	AND ($2::text = '' OR strpos(h.fqdn, lower($2)) > 0 OR strpos(host(i.ip), lower($2)) > 0
+		OR i.id = $3::bigint OR i.host_id = $3)
+`
+
+type UsageIngestCountParams struct {
+	HostID *int64
+	Search string
+	Number *int64
+}
+
+// UsageIngestCount is how many reports UsageIngestPage has parts of.
+func (q *Queries) UsageIngestCount(ctx context.Context, arg UsageIngestCountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, usageIngestCount, arg.HostID, arg.Search, arg.Number)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const usageIngestInsert = `-- name: UsageIngestInsert :one
@@ -188,6 +268,200 @@ func (q *Queries) UsageIngestInsert(ctx context.Context, arg UsageIngestInsertPa
 	var id int64
 	err := row.Scan(&id)
 	return id, err
+}
+
+const usageIngestPage = `-- name: UsageIngestPage :many
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+	CROSS JOIN LATERAL (SELECT CASE $1::text
+		WHEN 'created_at' THEN extract(epoch FROM i.at) * 1000000 WHEN 'entries' THEN i.entries WHEN 'total' THEN i.total WHEN 'input' THEN i.input
+		WHEN 'output' THEN i.output WHEN 'cached' THEN i.cached WHEN 'reasoning' THEN i.reasoning WHEN 'cost' THEN i.cost END AS number,
+		CASE WHEN $1 = 'host' THEN h.fqdn COLLATE "C" END AS name, CASE WHEN $1 = 'client_ip' THEN i.ip END AS ip) rank
+WHERE ($2::bigint IS NULL OR i.host_id = $2)
+	AND ($3::text = '' OR strpos(h.fqdn, lower($3)) > 0 OR strpos(host(i.ip), lower($3)) > 0
+		OR i.id = $4::bigint OR i.host_id = $4)
+ORDER BY CASE WHEN NOT $5::boolean THEN rank.number END, CASE WHEN $5 THEN rank.number END DESC NULLS LAST,
+	CASE WHEN NOT $5 THEN rank.name END, CASE WHEN $5 THEN rank.name END DESC NULLS LAST,
+	CASE WHEN NOT $5 THEN rank.ip END, CASE WHEN $5 THEN rank.ip END DESC NULLS LAST,
+	CASE WHEN NOT $5 THEN i.id END, i.id DESC
+LIMIT $7 OFFSET $6
+`
+
+type UsageIngestPageParams struct {
+	Sort       string
+	HostID     *int64
+	Search     string
+	Number     *int64
+	Descending bool
+	Skip       int32
+	Max        int32
+}
+
+type UsageIngestPageRow struct {
+	ID        int64
+	HostID    *int64
+	At        time.Time
+	IP        *netip.Addr
+	Entries   int32
+	Total     *int64
+	Input     *int64
+	Output    *int64
+	Cached    *int64
+	Reasoning *int64
+	Cost      *float64
+	FQDN      *string
+}
+
+// UsageIngestPage is a part of the reports in the order of @sort; those of equal rank are in the order of their ids.
+func (q *Queries) UsageIngestPage(ctx context.Context, arg UsageIngestPageParams) ([]UsageIngestPageRow, error) {
+	rows, err := q.db.Query(ctx, usageIngestPage,
+		arg.Sort,
+		arg.HostID,
+		arg.Search,
+		arg.Number,
+		arg.Descending,
+		arg.Skip,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageIngestPageRow
+	for rows.Next() {
+		var i UsageIngestPageRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.HostID,
+			&i.At,
+			&i.IP,
+			&i.Entries,
+			&i.Total,
+			&i.Input,
+			&i.Output,
+			&i.Cached,
+			&i.Reasoning,
+			&i.Cost,
+			&i.FQDN,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const usageLines = `-- name: UsageLines :many
+SELECT e.line, count(*) AS events,
+	least(coalesce(sum(e.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(e.input), 0), 9223372036854775807)::bigint AS input,
+	least(coalesce(sum(e.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(e.cached), 0), 9223372036854775807)::bigint AS cached,
+	least(coalesce(sum(e.reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(e.cost) AS priced, coalesce(sum(e.cost), 0)::double precision AS cost
+FROM (SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry ORDER BY id DESC LIMIT $1) e
+GROUP BY e.line ORDER BY 3 DESC, 4 DESC, 5 DESC, 6 DESC, e.line LIMIT $2
+`
+
+type UsageLinesParams struct {
+	Newest int32
+	Max    int32
+}
+
+type UsageLinesRow struct {
+	Line      *string
+	Events    int64
+	Total     int64
+	Input     int64
+	Output    int64
+	Cached    int64
+	Reasoning int64
+	Priced    int64
+	Cost      float64
+}
+
+// UsageLines adds up the newest @newest entries by their lines.
+func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]UsageLinesRow, error) {
+	rows, err := q.db.Query(ctx, usageLines, arg.Newest, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageLinesRow
+	for rows.Next() {
+		var i UsageLinesRow
+		if err := rows.Scan(
+			&i.Line,
+			&i.Events,
+			&i.Total,
+			&i.Input,
+			&i.Output,
+			&i.Cached,
+			&i.Reasoning,
+			&i.Priced,
+			&i.Cost,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const usagePage = `-- name: UsagePage :many
+SELECT e.id, e.ingest_id, e.host_id, e.at, e.line, e.total, e.input, e.output, e.cached, e.reasoning, e.model, e.cost, h.fqdn FROM usage_entry e LEFT JOIN host h ON h.id = e.host_id
+WHERE ($1::bigint IS NULL OR e.id < $1)
+	AND ($2::bigint IS NULL OR e.host_id = $2)
+ORDER BY e.id DESC LIMIT $3
+`
+
+type UsagePageParams struct {
+	Before *int64
+	HostID *int64
+	Max    int32
+}
+
+type UsagePageRow struct {
+	UsageEntry UsageEntry
+	FQDN       *string
+}
+
+// UsagePage is a part of what was reported, newest first: entries before one, or all; of one host, or all.
+func (q *Queries) UsagePage(ctx context.Context, arg UsagePageParams) ([]UsagePageRow, error) {
+	rows, err := q.db.Query(ctx, usagePage, arg.Before, arg.HostID, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsagePageRow
+	for rows.Next() {
+		var i UsagePageRow
+		if err := rows.Scan(
+			&i.UsageEntry.ID,
+			&i.UsageEntry.IngestID,
+			&i.UsageEntry.HostID,
+			&i.UsageEntry.At,
+			&i.UsageEntry.Line,
+			&i.UsageEntry.Total,
+			&i.UsageEntry.Input,
+			&i.UsageEntry.Output,
+			&i.UsageEntry.Cached,
+			&i.UsageEntry.Reasoning,
+			&i.UsageEntry.Model,
+			&i.UsageEntry.Cost,
+			&i.FQDN,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const usagePrune = `-- name: UsagePrune :execrows
@@ -245,4 +519,73 @@ func (q *Queries) UsageSum(ctx context.Context, arg UsageSumParams) (UsageSumRow
 		&i.Cost,
 	)
 	return i, err
+}
+
+const usageTopHost = `-- name: UsageTopHost :one
+SELECT h.id, h.fqdn, least(sum(i.total), 9223372036854775807)::bigint AS total FROM usage_ingest i JOIN host h ON h.id = i.host_id
+WHERE i.total IS NOT NULL GROUP BY h.id ORDER BY 3 DESC, h.id LIMIT 1
+`
+
+type UsageTopHostRow struct {
+	ID    int64
+	FQDN  string
+	Total int64
+}
+
+// UsageTopHost is the host that used most. No row: there is no usage of a host that is still there.
+func (q *Queries) UsageTopHost(ctx context.Context) (UsageTopHostRow, error) {
+	row := q.db.QueryRow(ctx, usageTopHost)
+	var i UsageTopHostRow
+	err := row.Scan(&i.ID, &i.FQDN, &i.Total)
+	return i, err
+}
+
+const usageTotals = `-- name: UsageTotals :many
+SELECT least(coalesce(sum(i.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(i.input), 0), 9223372036854775807)::bigint AS input,
+	least(coalesce(sum(i.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(i.cached), 0), 9223372036854775807)::bigint AS cached,
+	least(coalesce(sum(i.reasoning), 0), 9223372036854775807)::bigint AS reasoning, coalesce(sum(i.entries), 0)::bigint AS events,
+	count(i.cost) AS priced, coalesce(sum(i.cost), 0)::double precision AS cost
+FROM unnest($1::timestamptz[]) WITH ORDINALITY AS p (since, position) LEFT JOIN usage_ingest i ON i.at >= p.since
+GROUP BY p.position ORDER BY p.position
+`
+
+type UsageTotalsRow struct {
+	Total     int64
+	Input     int64
+	Output    int64
+	Cached    int64
+	Reasoning int64
+	Events    int64
+	Priced    int64
+	Cost      float64
+}
+
+// UsageTotals adds up what was reported since each of some moments, in their order; priced is how many reports have a cost.
+func (q *Queries) UsageTotals(ctx context.Context, since []time.Time) ([]UsageTotalsRow, error) {
+	rows, err := q.db.Query(ctx, usageTotals, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageTotalsRow
+	for rows.Next() {
+		var i UsageTotalsRow
+		if err := rows.Scan(
+			&i.Total,
+			&i.Input,
+			&i.Output,
+			&i.Cached,
+			&i.Reasoning,
+			&i.Events,
+			&i.Priced,
+			&i.Cost,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -95,6 +95,7 @@ WITH matching AS (
 		WHEN 'seen' THEN coalesce(extract(epoch FROM h.last_seen_at) * 1000000, 0)
 		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
 		WHEN 'calls' THEN h.api_calls
+		WHEN 'window' THEN CASE WHEN NOT h.secure AND h.insecure_until >= @now::timestamptz THEN 0 ELSE 1 END
 		ELSE 0 END)::bigint AS number
 	FROM host h
 	WHERE h.deleted_at IS NULL

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -17,8 +19,11 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/library"
+	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
 // Config is what the surface is composed of. Every field is needed.
@@ -28,7 +33,14 @@ type Config struct {
 	Certs       *adminca.Service
 	Access      *access.Service
 	Limits      *ratelimit.Service
+	Policy      *policy.Service
+	Usage       *usage.Service
+	Library     *library.Service
+	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
+	Version     string                 // of the gateway, and of the clients that it hands out
+	InstallID   string                 // of this installation
+	Now         func() time.Time       // Default: time.Now
 	Logger      *slog.Logger
 }
 
@@ -43,17 +55,72 @@ type Surface struct {
 // New makes the surface. A route that says nothing about who may call it is a mistake in this program, which then does
 // not start.
 func New(cfg Config) *Surface {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection(), needs: map[string]access.Capability{}}
 	s.Always(Headers())
 	s.handleVisitor(http.MethodGet, api.PathWhoAmI, access.Self, s.whoAmI)
 	s.handle(http.MethodPost, api.PathHostRegister, access.HostEnrol, s.register)
 	s.handle(http.MethodDelete, "/admin/hosts/{}", access.HostWrite, s.deleteHost)
 	s.handle(http.MethodPost, api.PathSeedCommand, access.SeedWrite, s.seedCommand)
+	s.handleHosts()
+	s.handleFleet()
+	s.handleReading()
+	s.handleLibrary()
 	s.page(http.MethodGet, api.PathLogin, s.loggedIn)
 	s.page(http.MethodGet, api.PathLoginLink+"{}", s.showLink)
 	s.page(http.MethodPost, api.PathLoginLink+"{}", s.useLink)
 	s.demandCapabilities()
 	return s
+}
+
+// handleHosts adds the routes about hosts.
+func (s *Surface) handleHosts() {
+	s.handle(http.MethodGet, "/admin/hosts", access.HostRead, s.hosts)
+	s.handle(http.MethodGet, "/admin/hosts/insecure", access.HostRead, s.insecureHosts)
+	s.handleVisitor(http.MethodGet, "/admin/hosts/{}/auth", access.HostRead, s.hostAuth)
+	s.handle(http.MethodPost, "/admin/hosts/{}/clear", access.HostWrite, s.clearHost)
+	s.handle(http.MethodPost, "/admin/hosts/{}/roaming", access.HostWrite, s.changeHost(roaming))
+	s.handle(http.MethodPost, "/admin/hosts/{}/secure", access.HostWrite, s.changeHost(secure))
+	s.handle(http.MethodPost, "/admin/hosts/{}/vip", access.HostWrite, s.changeHost(vip))
+	s.handle(http.MethodPost, "/admin/hosts/{}/ipv4", access.HostWrite, s.changeHost(ipv4))
+	s.handle(http.MethodPost, "/admin/hosts/{}/model", access.HostWrite, s.changeHost(model))
+	s.handle(http.MethodPost, "/admin/hosts/{}/codex-version", access.HostWrite, s.changeHost(hostVersion))
+	s.handle(http.MethodPost, "/admin/hosts/{}/curl-insecure", access.HostWrite, s.curlInsecure)
+	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/enable", access.HostWrite, s.openWindow)
+	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/disable", access.HostWrite, s.closeWindow)
+}
+
+// handleFleet adds the routes about what holds for all hosts.
+func (s *Surface) handleFleet() {
+	s.handleAs(call.Forms, http.MethodPost, "/admin/auth/upload", access.CredentialWrite, s.upload)
+	s.handle(http.MethodGet, "/admin/api/state", access.PolicyRead, s.decided(apiState))
+	s.handle(http.MethodPost, "/admin/api/state", access.PolicyWrite, s.decide(apiState))
+	s.handle(http.MethodGet, "/admin/quota-mode", access.PolicyRead, s.decided(quotaMode))
+	s.handle(http.MethodPost, "/admin/quota-mode", access.PolicyWrite, s.decide(quotaMode))
+	s.handle(http.MethodGet, "/admin/cdx-silent", access.PolicyRead, s.decided(cdxSilent))
+	s.handle(http.MethodPost, "/admin/cdx-silent", access.PolicyWrite, s.decide(cdxSilent))
+	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decide(codexVersion))
+	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
+}
+
+// handleReading adds the routes that only tell.
+func (s *Surface) handleReading() {
+	s.handle(http.MethodGet, "/admin/overview", access.HostRead, s.overview)
+	s.handle(http.MethodGet, "/admin/logs", access.AuditRead, s.logs)
+	s.handle(http.MethodGet, "/admin/usage", access.UsageRead, s.usages)
+	s.handle(http.MethodGet, "/admin/usage/ingests", access.UsageRead, s.ingests)
+	s.handle(http.MethodGet, "/admin/usage/cost-history", access.UsageRead, s.costHistory)
+	s.handle(http.MethodGet, "/admin/tokens", access.UsageRead, s.tokens)
+}
+
+// handleLibrary adds the routes about the files that hosts share.
+func (s *Surface) handleLibrary() {
+	s.handle(http.MethodGet, "/admin/slash-commands", access.LibraryRead, s.slashList)
+	s.handle(http.MethodGet, "/admin/slash-commands/{}", access.LibraryRead, s.slashGet)
+	s.handle(http.MethodDelete, "/admin/slash-commands/{}", access.LibraryWrite, s.slashDelete)
+	s.handle(http.MethodPost, "/admin/slash-commands/store", access.LibraryWrite, s.slashStore)
 }
 
 // demandCapabilities stops the program over a route that got past handle and page.
@@ -75,16 +142,24 @@ type actorFunc func(r *call.Request, by audit.Actor) (any, error)
 
 // handle adds a route for admins who may do what it needs.
 func (s *Surface) handle(method, path string, needs access.Capability, serve actorFunc) {
-	s.handleVisitor(method, path, needs, func(r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
+	s.handleAs(call.Ordinary, method, path, needs, serve)
+}
+
+func (s *Surface) handleAs(rules call.Rules, method, path string, needs access.Capability, serve actorFunc) {
+	s.add(rules, method, path, needs, func(r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
 }
 
 // handleVisitor is handle for a route that wants to know more about its caller.
 func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
+	s.add(call.Ordinary, method, path, needs, serve)
+}
+
+func (s *Surface) add(rules call.Rules, method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
 	if !access.Known(needs) {
 		panic("admin: " + method + " " + path + " needs " + string(needs) + ", which nobody has")
 	}
 	s.needs[method+" "+path] = needs
-	s.Handle(method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
+	s.HandleAs(rules, method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
 		v, err := s.admit(r, needs)
 		if err != nil {
 			return nil, err

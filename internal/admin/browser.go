@@ -39,7 +39,7 @@ func (s *Surface) defend(r *call.Request, by access.Kind) error {
 			return ErrCrossOrigin
 		}
 	}
-	if len(r.Body) > 0 && !isJSON {
+	if len(r.Body) > 0 && !isJSON && !r.IsForm {
 		return ErrContentType
 	}
 	// A browser that does not say where a request comes from can be made to post a form; other methods, and this type, it

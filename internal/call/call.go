@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"mime"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -33,6 +34,7 @@ var (
 	ErrTooLarge  = errs.New(errs.TooLarge, "body_too_large", "Request body too large")
 	ErrNoRoute   = errs.New(errs.NotFound, "route_not_found", "Route not found")
 	ErrMethod    = errs.New(errs.NotAllowed, "method_not_allowed", "Method not allowed")
+	ErrStale     = errs.New(errs.Stale, "etag_mismatch", "This has changed since you read it")
 	ErrStarting  = errs.New(errs.Unavailable, "starting", "The gateway is starting; try again in a moment")
 	ErrDatabase  = errs.New(errs.Unavailable, "database_unavailable", "The gateway cannot reach its database; try again later")
 )
@@ -50,6 +52,7 @@ var statuses = map[errs.Kind]int{
 	errs.NotAllowed:      http.StatusMethodNotAllowed,
 	errs.Gone:            http.StatusGone,
 	errs.Conflict:        http.StatusConflict,
+	errs.Stale:           http.StatusPreconditionFailed,
 	errs.Limited:         http.StatusTooManyRequests,
 	errs.Unavailable:     http.StatusServiceUnavailable,
 }
@@ -70,15 +73,22 @@ const (
 // Request is a call whose body was read and checked.
 type Request struct {
 	*http.Request
-	ID    string     // also in the answer and the log
-	From  netip.Addr // the client's address as Caddy established it; zero: unknown
-	Body  []byte     // syntactically valid JSON, or empty
-	Param string     // what stands for {} in the route's path
+	ID     string     // also in the answer and the log
+	From   netip.Addr // the client's address as Caddy established it; zero: unknown
+	Body   []byte     // syntactically valid JSON, or empty; see IsForm
+	IsForm bool       // the body is multipart/form-data, unchecked, which the route takes; see [Forms]
+	Param  string     // what stands for {} in the route's path
 }
 
 // Func serves one route. What it returns with a nil error becomes the answer's data; a nil answer means that it has
 // written the answer itself.
 type Func func(w http.ResponseWriter, r *Request) (answer any, err error)
+
+// Tagged is an answer with an entity tag, quoted, of what it is about; see [Request.Still].
+type Tagged struct {
+	ETag string
+	Data any
+}
 
 type clientIPKey struct{}
 
@@ -96,6 +106,10 @@ func ClientIP(ctx context.Context) netip.Addr {
 
 // Serve runs one function as a call of its own.
 func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, serve Func) {
+	serveCall(w, r, logger, route, param, false, serve)
+}
+
+func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, forms bool, serve Func) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		panic(fmt.Sprintf("drawing a request id: %v", err)) // the system's entropy is gone: nothing is safe
@@ -104,10 +118,14 @@ func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, p
 	w.Header().Set(api.HeaderRequestID, call.ID)
 	w.Header()["Cache-Control"] = []string{"no-store"}
 
-	answer, err := guarded(w, call, serve)
+	answer, err := guarded(w, call, forms, serve)
 	if err != nil {
 		refuse(w, call, logger, route, err)
 		return
+	}
+	if tagged, ok := answer.(Tagged); ok {
+		w.Header().Set("Etag", tagged.ETag)
+		answer = tagged.Data
 	}
 	if answer != nil {
 		writeJSON(w, http.StatusOK, api.Envelope{Status: "ok", Data: answer})
@@ -115,7 +133,7 @@ func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, p
 }
 
 // guarded reads the body, runs the function and turns a panic into a fault of ours.
-func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err error) {
+func guarded(w http.ResponseWriter, r *Request, forms bool, serve Func) (answer any, err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -125,7 +143,7 @@ func guarded(w http.ResponseWriter, r *Request, serve Func) (answer any, err err
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := r.readBody(w); err != nil {
+	if err := r.readBody(w, forms); err != nil {
 		return nil, err
 	}
 	ctx, cancel := Bound(r.Context())
@@ -143,7 +161,7 @@ func Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // readBody reads the whole body and checks its syntax, whoever sends it: old clients and the recorded contract see 400
 // before 401. The check is one linear pass over at most api.MaxBodyBytes and builds nothing.
-func (r *Request) readBody(w http.ResponseWriter) error {
+func (r *Request) readBody(w http.ResponseWriter, forms bool) error {
 	if r.Request.Body == nil || r.ContentLength == 0 {
 		return nil
 	}
@@ -162,11 +180,35 @@ func (r *Request) readBody(w http.ResponseWriter) error {
 	if len(body) == 0 {
 		return nil
 	}
+	if forms && isForm(r.Request) {
+		r.Body, r.IsForm = body, true
+		return nil
+	}
 	if err := jsondoc.Check(body); err != nil {
 		return ErrMalformed.WithCause(err)
 	}
 	r.Body = body
 	return nil
+}
+
+// Still reports whether something is what the caller thinks it is: whether its entity tag, quoted ("": there is nothing), is
+// one of those in If-Match. Without If-Match the caller thinks nothing, and it is.
+func (r *Request) Still(etag string) bool {
+	expected := r.Header.Values("If-Match")
+	if len(expected) == 0 {
+		return true
+	}
+	for tag := range strings.SplitSeq(strings.Join(expected, ","), ",") {
+		if tag = strings.TrimSpace(tag); etag != "" && (tag == etag || tag == "*") {
+			return true
+		}
+	}
+	return false
+}
+
+func isForm(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "multipart/form-data"
 }
 
 // Decode reads the body into a message. A body that is no object counts as an empty one; a member of the wrong type is

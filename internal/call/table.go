@@ -15,19 +15,22 @@ const (
 	Ordinary  Rules = iota
 	Uncounted       // no request counts against the caller: the route has a limit of its own
 	Exempt          // answers even while the surface is switched off: health
+	Forms           // a body of multipart/form-data comes to the function as it is; JSON is checked as ever
 )
 
 // Gate is what every call has to pass when its body was read and checked, before its route is looked at. It may
 // replace r.Request by one whose context knows more.
 type Gate func(r *Request, rules Rules) error
 
-// Table is a surface's routes. A path is matched letter by letter, undecoded, after trailing slashes are dropped; its
-// last segment may be {}, which matches any one segment.
+// Table is a surface's routes. A path is matched letter by letter, undecoded, after trailing slashes are dropped; one of
+// its segments may be {}, which matches any one segment that is not empty. Of several routes that match, the one without {}
+// is served, else the one whose {} comes last.
 type Table struct {
-	logger *slog.Logger
-	gate   Gate
-	routes map[string]*route // :: path → route
-	always http.Header
+	logger  *slog.Logger
+	gate    Gate
+	routes  map[string]*route // :: path → route
+	slashes int               // in the path of the deepest route
+	always  http.Header
 }
 
 type route struct {
@@ -51,6 +54,10 @@ func (t *Table) Handle(method, path string, serve Func) { t.HandleAs(Ordinary, m
 
 // HandleAs adds a route that is spared some checks. All methods of a path are spared the same.
 func (t *Table) HandleAs(rules Rules, method, path string, serve Func) {
+	if strings.Count(path, "{") > 1 || strings.Count(path, "/{}") != strings.Count(path, "{") {
+		panic("call: " + path + " is no path of a route") // a mistake in this program, not of a caller's
+	}
+	t.slashes = max(t.slashes, strings.Count(path, "/"))
 	if t.routes[path] == nil {
 		t.routes[path] = &route{rules: rules, methods: map[string]Func{}}
 	}
@@ -102,7 +109,7 @@ func (t *Table) Decorate(header http.Header) {
 
 func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string, rules Rules, serve Func) {
 	t.Decorate(w.Header())
-	Serve(w, r, t.logger, path, param, func(w http.ResponseWriter, r *Request) (any, error) {
+	serveCall(w, r, t.logger, path, param, rules == Forms, func(w http.ResponseWriter, r *Request) (any, error) {
 		if err := t.gate(r, rules); err != nil {
 			return nil, err
 		}
@@ -150,13 +157,22 @@ func (t *Table) match(requested string) (path, param string, found *route) {
 	if path == "" {
 		path = "/"
 	}
-	if found := t.routes[path]; found != nil && !strings.HasSuffix(path, "{}") {
+	if found := t.routes[path]; found != nil && !strings.Contains(path, "{}") {
 		return path, "", found
 	}
-	cut := strings.LastIndexByte(path, '/')
-	if cut < 0 || path[cut+1:] == "" {
+	// Deeper than every route: nothing to look for, however many segments a caller invents.
+	if strings.Count(path, "/") > t.slashes {
 		return "", "", nil
 	}
-	pattern := path[:cut+1] + "{}"
-	return pattern, path[cut+1:], t.routes[pattern]
+	for end := len(path); end > 0; {
+		begin := strings.LastIndexByte(path[:end], '/') + 1
+		if param = path[begin:end]; begin > 0 && param != "" {
+			pattern := path[:begin] + "{}" + path[end:]
+			if found = t.routes[pattern]; found != nil {
+				return pattern, param, found
+			}
+		}
+		end = begin - 1
+	}
+	return "", "", nil
 }

@@ -27,13 +27,14 @@ const (
 	NotAllowed                  // the thing is there, the method is not
 	Gone                        // it was there and will not come back: single-use or expired
 	Conflict                    // somebody else was faster: read again
+	Stale                       // what the caller changes is not what it says it has read: read again
 	Limited                     // too much: later
 	Unavailable                 // not now: try again
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "malformed", "too_large", "unsupported", "unauthenticated", "forbidden", "not_found", "not_allowed", "gone",
-	"conflict", "limited", "unavailable",
+	"conflict", "stale", "limited", "unavailable",
 }
 
 // String returns the kind's name in snake case.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,8 @@ type Change struct {
 
 	Labels map[string]string // key → value, on top of those it has; "": without this one
 	Note   *string           // at most 1 KiB; "": none
+
+	Action string // what the audit entry calls the change. Default: audit.ActionHostUpdate
 }
 
 // Update changes a host. Errors: ErrHostNotFound; kind Invalid.
@@ -112,7 +115,10 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		}
 		params.Note = c.Note
 	}
-	return s.change(ctx, by, audit.ActionHostUpdate, details, func(q *db.Queries) (db.Host, error) {
+	return s.change(ctx, by, cmp.Or(c.Action, audit.ActionHostUpdate), details, func(q *db.Queries) (db.Host, error) {
+		if err := recordBefore(ctx, q, id, details); err != nil {
+			return db.Host{}, err
+		}
 		if c.Labels != nil || c.Note != nil {
 			if err := s.noteDown(ctx, q, &params, c, details); err != nil {
 				return db.Host{}, err

@@ -19,10 +19,11 @@ const (
 	SortSeen    = "seen" // the last contact; hosts that never came are the oldest
 	SortCreated = "created"
 	SortCalls   = "calls"
+	SortWindow  = "window" // insecure hosts that may call now come first
 )
 
 // Sorts are all orders.
-var Sorts = []string{SortName, SortSeen, SortCreated, SortCalls}
+var Sorts = []string{SortName, SortSeen, SortCreated, SortCalls, SortWindow}
 
 // States to filter by. A host that has expired is neither active nor disabled.
 const (

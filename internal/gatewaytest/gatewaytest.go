@@ -135,7 +135,11 @@ func (g *Gateway) compose(opts Options) {
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Access = access.New(g.Core.DB)
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})
+	g.Admin = admin.New(admin.Config{
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
+		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Version: Version, InstallID: g.Core.InstallationID.String(),
+		Now: opts.Now, Logger: g.Logger(),
+	})
 }
 
 func (g *Gateway) listen(t testing.TB) {

@@ -10,7 +10,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
-	"github.com/cdxgate/cdxgate/internal/policy"
 )
 
 const pingTimeout = 2 * time.Second
@@ -19,24 +18,12 @@ var errNotReady = errs.New(errs.Unavailable, "database_unavailable", "The gatewa
 
 // versions answers what the fleet should run. Callers without a key do not learn which installation this is.
 func (s *Surface) versions(_ http.ResponseWriter, r *call.Request) (any, error) {
-	return fleetVersions(policyOf(r)), nil
-}
-
-// fleetVersions is the versions block of nobody in particular. What the gateway does not track yet is null.
-func fleetVersions(decided *policy.Policy) api.Versions {
-	versions := api.Versions{
-		ClientVersionSource: "unknown", QuotaHardFail: decided.QuotaHardFail, QuotaLimitPercent: decided.QuotaLimitPercent,
-		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
-	}
-	if decided.ClientVersion != "" {
-		versions.ClientVersion, versions.ClientVersionSource = &decided.ClientVersion, "locked"
-	}
-	return versions
+	return policyOf(r).Versions(), nil
 }
 
 // hostVersions is the versions block of one host, whose own pin goes before the fleet's, and whose wrapper is its own.
 func (s *Surface) hostVersions(r *call.Request, host *db.Host) api.Versions {
-	versions := fleetVersions(policyOf(r))
+	versions := policyOf(r).Versions()
 	switch w, err := s.wrapperFor(r, host); {
 	case err == nil:
 		versions.WrapperVersion, versions.WrapperSHA256, versions.WrapperURL = &s.cfg.Version, &w.sha256, new(api.PathWrapperFile)

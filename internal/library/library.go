@@ -65,6 +65,9 @@ type Draft struct {
 	ArgumentHint *string // nil: likewise
 	SHA256       string  // of Content, hex, as the sender computed it; "": it did not
 	BaseSHA256   string  // of the content that the sender thinks is current; "": it does not care
+
+	// Base, unless nil, is asked whether the file is what the sender thinks is current; nil: there is none, or it is retired.
+	Base func(current *db.LibraryGetRow) bool
 }
 
 // Author is who acts, and the host whose text it is; nil: the actor's own.
@@ -97,6 +100,7 @@ type file struct {
 	sha256                    []byte
 	description, argumentHint *string
 	base                      []byte // nil: any
+	agrees                    func(*db.LibraryGetRow) bool
 }
 
 // check reads a draft. Errors: kind Invalid on filename, prompt, sha256, description or argument_hint.
@@ -106,7 +110,7 @@ func check(d Draft) (*file, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(d.Content))
-	f := &file{name: name, content: d.Content, sha256: sum[:]}
+	f := &file{name: name, content: d.Content, sha256: sum[:], agrees: d.Base}
 	declared, err := ParseSHA256("sha256", d.SHA256)
 	switch {
 	case strings.TrimSpace(d.Content) == "":
@@ -271,8 +275,11 @@ func (s *Service) put(
 // follows reports whether a draft was made from the current text, as far as its sender cares. current is nil: none. That
 // of a retired file is not current: its sender does not know yet that an admin took it away.
 func (f *file) follows(current *db.LibraryGetRow) bool {
-	return f.base == nil ||
-		(current != nil && current.LibraryFile.DeletedAt == nil && bytes.Equal(f.base, current.LibraryVersion.SHA256))
+	if current != nil && current.LibraryFile.DeletedAt != nil {
+		current = nil
+	}
+	return (f.agrees == nil || f.agrees(current)) &&
+		(f.base == nil || (current != nil && bytes.Equal(f.base, current.LibraryVersion.SHA256)))
 }
 
 // is reports whether a draft is what the file is already. A retired file is nothing, so that it can be revived.

@@ -57,41 +57,94 @@ func New(store *db.Store, now func() time.Time) *Service {
 	return &Service{store: store, now: now}
 }
 
+// State is the policy, and when each part of it was decided.
+type State struct {
+	Policy
+	DecidedAt map[string]time.Time // :: name → when; of those that nobody decided there is none
+}
+
 // Load returns the policy as it is now.
 func (s *Service) Load(ctx context.Context) (*Policy, error) {
-	rows, err := s.store.PolicyList(ctx)
+	state, err := s.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &state.Policy, nil
+}
+
+// Read returns the policy as it is now, and since when.
+func (s *Service) Read(ctx context.Context) (*State, error) { return read(ctx, s.store.Queries) }
+
+func read(ctx context.Context, q *db.Queries) (*State, error) {
+	rows, err := q.PolicyList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the policy: %w", err)
 	}
-	policy := Default()
+	state := &State{Policy: Default(), DecidedAt: map[string]time.Time{}}
 	for _, row := range rows {
 		// A name that a newer gateway wrote is not for us.
-		if err := policy.set(row.Name, row.Value); err != nil && errs.Of(err).Code != ErrUnknown.Code {
+		if err := state.set(row.Name, row.Value); err != nil && errs.Of(err).Code != ErrUnknown.Code {
 			// Not wrapped: it is no fault of the caller's, whose request would be called invalid.
 			return nil, fmt.Errorf("reading the policy %s: its value in the database is no good: %s", row.Name, err.Error())
 		}
+		state.DecidedAt[row.Name] = row.UpdatedAt
 	}
-	return &policy, nil
+	return state, nil
 }
 
-// Set decides one policy. value is JSON, or a bare word, as people type it: yes, off, 90, default.
+// Edit is what one policy is to be: JSON, or a bare word, as people type it: yes, off, 90, default.
+type Edit struct{ Name, Value string }
+
+// Set decides one policy; see [Edit].
 //
 // Errors: ErrUnknown; kind Invalid on field name.
 func (s *Service) Set(ctx context.Context, name, value string, by audit.Actor) error {
-	return s.store.WithTx(ctx, func(q *db.Queries) error {
-		policy := Default()
-		raw, err := policy.parse(name, value)
+	_, err := s.Apply(ctx, []Edit{{name, value}}, nil, by)
+	return err
+}
+
+// Apply decides several policies, all or none, and returns what is decided then. agree, unless nil, is asked about what was
+// decided before, which stays so until this is done; its error is returned.
+//
+// Errors: ErrUnknown; kind Invalid on the field that is the policy's name.
+func (s *Service) Apply(ctx context.Context, edits []Edit, agree func(before *State) error, by audit.Actor) (after *State, err error) {
+	err = s.store.WithTx(ctx, func(q *db.Queries) error {
+		if err := q.PolicyLock(ctx); err != nil {
+			return fmt.Errorf("locking the policy: %w", err)
+		}
+		before, err := read(ctx, q)
 		if err != nil {
 			return err
 		}
-		now := s.now().UTC()
-		if err := q.PolicySet(ctx, db.PolicySetParams{Name: name, Value: raw, Now: now}); err != nil {
-			return fmt.Errorf("setting the policy %s: %w", name, err)
+		if agree != nil {
+			if err := agree(before); err != nil {
+				return err
+			}
 		}
-		return audit.Record(ctx, q, audit.Entry{
-			At: now, Actor: by, Action: audit.ActionPolicySet, Details: audit.Details{"name": name, "value": raw},
-		})
+		was, now := before.Values(), s.now().UTC()
+		for _, edit := range edits {
+			raw, err := new(Default()).parse(edit.Name, edit.Value)
+			if err != nil {
+				return err
+			}
+			if err := q.PolicySet(ctx, db.PolicySetParams{Name: edit.Name, Value: raw, Now: now}); err != nil {
+				return fmt.Errorf("setting the policy %s: %w", edit.Name, err)
+			}
+			err = audit.Record(ctx, q, audit.Entry{
+				At: now, Actor: by, Action: audit.ActionPolicySet,
+				Details: audit.Details{"name": edit.Name, "value": raw, "before": was[edit.Name]},
+			})
+			if err != nil {
+				return err
+			}
+		}
+		after, err = read(ctx, q)
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
 }
 
 // Names are all policies, in the order of their fields.

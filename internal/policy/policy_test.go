@@ -156,8 +156,8 @@ func TestSetReplacesAndIsAudited(t *testing.T) {
 	}
 	got := value[string](t, store, `SELECT string_agg(actor_kind || ' ' || actor || ' ' || action || ' ' || details::text || ' ' ||
 		(at = $1)::text, E'\n' ORDER BY id) FROM audit_entry`, then)
-	line := `operator root admin.policy {"name": "quota_limit_percent", "value": %d} true`
-	if want := fmt.Sprintf(line+"\n"+line, 90, 80); got != want {
+	line := `operator root admin.policy {"name": "quota_limit_percent", "value": %d, "before": %d} true`
+	if want := fmt.Sprintf(line+"\n"+line, 90, 100, 80, 90); got != want {
 		t.Errorf("got audit\n%s\nwant\n%s", got, want)
 	}
 	if at := value[time.Time](t, store, "SELECT updated_at FROM policy"); !at.Equal(then) {

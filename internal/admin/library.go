@@ -1,0 +1,122 @@
+package admin
+
+import (
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"strconv"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/library"
+)
+
+// slashList serves GET /admin/slash-commands: those that hosts have.
+func (s *Surface) slashList(r *call.Request, _ audit.Actor) (any, error) {
+	q := readQuery(r, "limit", "cursor")
+	limit, after := q.number("limit", maxPage, 1, maxPage), q.cursor()
+	if q.err != nil {
+		return nil, q.err
+	}
+	files, err := s.cfg.Library.List(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	all := []api.SlashCommand{}
+	for _, f := range files {
+		if f.DeletedAt == nil {
+			all = append(all, api.SlashCommand{
+				ID: f.ID, Filename: f.Name, SHA256: hex.EncodeToString(f.SHA256), Description: f.Description, ArgumentHint: f.ArgumentHint,
+				UpdatedAt: api.Time{Time: f.UpdatedAt},
+			})
+		}
+	}
+	answer := api.AdminSlashList{}
+	answer.Commands, answer.NextCursor = part(all, func(c *api.SlashCommand) string { return c.Filename }, after, int(limit))
+	return answer, nil
+}
+
+// slashGet serves GET /admin/slash-commands/{filename}. What is retired is not there: its versions are on the console.
+func (s *Surface) slashGet(r *call.Request, _ audit.Actor) (any, error) {
+	name, err := filename(r)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.cfg.Library.Get(r.Context(), name)
+	switch {
+	case err != nil:
+		return nil, err
+	case row.LibraryFile.DeletedAt != nil:
+		return nil, library.ErrNotFound.With("filename", name)
+	}
+	v := row.LibraryVersion
+	return call.Tagged{ETag: slashTag(row), Data: api.AdminSlash{
+		Filename: row.LibraryFile.Name, SHA256: hex.EncodeToString(v.SHA256), Description: v.Description, ArgumentHint: v.ArgumentHint,
+		Prompt: v.Content, UpdatedAt: api.Time{Time: row.LibraryFile.UpdatedAt},
+	}}, nil
+}
+
+// slashDelete serves DELETE /admin/slash-commands/{filename}: hosts remove their copies.
+func (s *Surface) slashDelete(r *call.Request, by audit.Actor) (any, error) {
+	name, err := filename(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Library.Delete(r.Context(), name, library.Author{Actor: by}); err != nil {
+		return nil, err
+	}
+	return map[string]string{"deleted": name}, nil
+}
+
+// slashStore serves POST /admin/slash-commands/store. Whatever is stored runs on every host: of two admins who changed the
+// same text, the second is told, if it says what it had read.
+func (s *Surface) slashStore(r *call.Request, by audit.Actor) (any, error) {
+	var request api.AdminSlashRequest
+	if err := r.Decode(&request); err != nil {
+		return nil, err
+	}
+	if request.Prompt == nil {
+		request.Prompt = request.Content
+	}
+	if request.Prompt == nil {
+		request.Prompt = new("") // which is refused, after the name
+	}
+	stale := false
+	outcome, current, err := s.cfg.Library.Store(r.Context(), library.Draft{
+		Name: request.Filename, Content: *request.Prompt, Description: request.Description, ArgumentHint: request.ArgumentHint, SHA256: request.SHA256,
+		Base: func(current *db.LibraryGetRow) bool {
+			stale = !r.Still(slashTag(current))
+			return !stale
+		},
+	}, library.Author{Actor: by})
+	switch {
+	case stale && errors.Is(err, library.ErrBaseMismatch):
+		return nil, call.ErrStale
+	case err != nil:
+		return nil, err
+	}
+	return call.Tagged{ETag: slashTag(current), Data: api.AdminSlashStored{
+		Status: string(outcome), Filename: current.LibraryFile.Name, SHA256: hex.EncodeToString(current.LibraryVersion.SHA256),
+		UpdatedAt: api.Time{Time: current.LibraryFile.UpdatedAt},
+	}}, nil
+}
+
+// slashTag is the entity tag of a command as it is; "": there is none.
+func slashTag(row *db.LibraryGetRow) string {
+	if row == nil {
+		return ""
+	}
+	return `"` + strconv.FormatInt(row.LibraryFile.ID, 10) + "." + strconv.FormatInt(row.LibraryFile.Version, 10) + `"`
+}
+
+// filename is the name that a path names.
+func filename(r *call.Request) (string, error) {
+	name, err := url.PathUnescape(r.Param)
+	if err != nil {
+		return "", errs.Field("filename", "filename is not well-formed")
+	}
+	return library.ParseName(name)
+}

@@ -1,0 +1,179 @@
+package admin
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/errs"
+)
+
+const (
+	maxPage      = 500 // of most lists
+	defaultPage  = 50
+	maxTextBytes = 256
+)
+
+// query is what a GET asks for. It is read strictly, since a filter that is misspelt or misunderstood would tell too much:
+// err is what was wrong first, and every value is a fallback then.
+type query struct {
+	values url.Values
+	err    error
+}
+
+// readQuery reads the parameters of a route, each of which may be given once.
+func readQuery(r *call.Request, names ...string) *query {
+	q := &query{}
+	if q.values, q.err = url.ParseQuery(r.URL.RawQuery); q.err != nil {
+		q.values, q.err = nil, errs.Field("query", "the query is not well-formed")
+		return q
+	}
+	for name, values := range q.values {
+		switch {
+		case !slices.Contains(names, name):
+			q.fail("query", fmt.Sprintf("there is no parameter %.64q; want %s", name, cmp.Or(strings.Join(names, ", "), "none")))
+		case len(values) > 1:
+			q.fail(name, name+" is given more than once")
+		}
+	}
+	return q
+}
+
+func (q *query) fail(field, text string) {
+	if q.err == nil {
+		q.err = errs.Field(field, text)
+	}
+}
+
+// number is a parameter that is a number from low to high.
+func (q *query) number(name string, fallback, low, high int64) int64 {
+	text := q.values.Get(name)
+	if text == "" && !q.values.Has(name) {
+		return fallback
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < low || n > high || strconv.FormatInt(n, 10) != text {
+		q.fail(name, fmt.Sprintf("%s must be a number from %d to %d", name, low, high))
+		return fallback
+	}
+	return n
+}
+
+// id is a parameter that is an id; 0: it is not given.
+func (q *query) id(name string) int64 {
+	if !q.values.Has(name) {
+		return 0
+	}
+	return q.number(name, 0, 1, 1<<62)
+}
+
+// flag is a parameter that is yes or no, in the words that bodies may have.
+func (q *query) flag(name string) bool {
+	if !q.values.Has(name) {
+		return false
+	}
+	var flag api.FlexBool
+	if err := flag.UnmarshalJSON([]byte(strconv.Quote(q.values.Get(name)))); err != nil || flag.Invalid {
+		q.fail(name, name+" must be boolean")
+	}
+	return flag.Value
+}
+
+// flagIfGiven is a parameter that is yes or no; nil: it is not given.
+func (q *query) flagIfGiven(name string) *bool {
+	if !q.values.Has(name) {
+		return nil
+	}
+	return new(q.flag(name))
+}
+
+// text is a parameter that is a text to look for.
+func (q *query) text(name string) string {
+	text := strings.TrimSpace(q.values.Get(name))
+	if len(text) > maxTextBytes || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		q.fail(name, fmt.Sprintf("%s must be a text of at most %d bytes without control characters", name, maxTextBytes))
+		return ""
+	}
+	return text
+}
+
+// word is a parameter that is one of some words.
+func (q *query) word(name, fallback string, words ...string) string {
+	text := q.values.Get(name)
+	if !q.values.Has(name) {
+		return fallback
+	}
+	if !slices.Contains(words, text) {
+		q.fail(name, name+" must be one of "+strings.Join(words, ", "))
+		return fallback
+	}
+	return text
+}
+
+// cursor is the place that a part of a list begins after; "": the list's beginning.
+func (q *query) cursor() string {
+	if !q.values.Has("cursor") {
+		return ""
+	}
+	place, err := base64.RawURLEncoding.Strict().DecodeString(q.values.Get("cursor"))
+	if err != nil || len(place) == 0 || len(place) > maxTextBytes || strings.ContainsFunc(string(place), unicode.IsControl) || !utf8.Valid(place) {
+		q.fail("cursor", "cursor is none of this list")
+		return ""
+	}
+	return string(place)
+}
+
+// place is the cursor of a list whose subject makes and checks its cursors; "": the list's beginning.
+func (q *query) place() string {
+	place := q.values.Get("cursor")
+	if place == "" && q.values.Has("cursor") {
+		q.fail("cursor", "cursor is none of this list")
+	}
+	return place
+}
+
+// cursorID is the cursor of a list that is in the order of ids; 0: the list's beginning.
+func (q *query) cursorID() int64 {
+	place := q.cursor()
+	if place == "" {
+		return 0
+	}
+	id, err := strconv.ParseInt(place, 10, 64)
+	if err != nil || id < 1 {
+		q.fail("cursor", "cursor is none of this list")
+	}
+	return id
+}
+
+// cursorAt is what a caller gets to ask for what comes after a place. It says nothing that the list does not.
+func cursorAt(place string) *string {
+	return new(base64.RawURLEncoding.EncodeToString([]byte(place)))
+}
+
+// part is up to limit of a list by its keys, those after a place, and the cursor of the part that follows; nil: none does.
+// It sorts the list.
+func part[T any](list []T, key func(*T) string, after string, limit int) (page []T, next *string) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
+	begin := 0
+	if after != "" {
+		begin, _ = slices.BinarySearchFunc(list, after, func(item T, after string) int {
+			if key(&item) <= after {
+				return -1
+			}
+			return 1
+		})
+	}
+	page = list[begin:min(begin+limit, len(list))]
+	if len(page) > 0 && begin+limit < len(list) {
+		next = cursorAt(key(&page[len(page)-1]))
+	}
+	return page, next
+}
