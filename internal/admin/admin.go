@@ -187,7 +187,7 @@ func (s *Surface) admit(r *call.Request) (audit.Actor, error) {
 	if err := s.origin.Check(r.Request); err != nil {
 		return audit.Actor{}, ErrCrossOrigin.WithCause(err)
 	}
-	if len(r.Body) > 0 && !(r.IsForm && saysWhence(r.Request)) {
+	if len(r.Body) > 0 && (!r.IsForm || !saysWhence(r.Request)) {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			return audit.Actor{}, ErrContentType
 		}

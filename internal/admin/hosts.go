@@ -30,7 +30,7 @@ func (s *Surface) host(r *call.Request) (*db.Host, error) {
 // hosts serves GET /admin/hosts.
 func (s *Surface) hosts(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor")
-	limit, after := q.number("limit", maxPage, 1, maxPage), q.cursor()
+	limit, after := q.number("limit", maxPage, maxPage), q.cursor()
 	if q.err != nil {
 		return nil, q.err
 	}
@@ -73,7 +73,7 @@ func wireHost(h *db.Host, known *fleet.Details) api.AdminHost {
 // insecureHosts serves GET /admin/hosts/insecure: those that may call now come first.
 func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor")
-	limit, after := q.number("limit", maxPage, 1, maxPage), q.cursor()
+	limit, after := q.number("limit", maxPage, maxPage), q.cursor()
 	if q.err != nil {
 		return nil, q.err
 	}
