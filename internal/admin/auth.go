@@ -92,10 +92,12 @@ type uploadRequest struct {
 
 func readUpload(r *call.Request) (*uploadRequest, error) {
 	request := &uploadRequest{}
+	read := request.readForm
 	if !r.IsForm {
-		return request, r.Decode(request)
+		read = func(r *call.Request) error { return r.Decode(request) }
 	}
-	return request, request.readForm(r)
+	err := read(r)
+	return request, err
 }
 
 // maxParts is more than any form has that means an upload.

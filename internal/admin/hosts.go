@@ -32,7 +32,7 @@ func (s *Surface) hosts(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "search", "sort", "desc", "state", "secure", "roaming", "vip", "outdated", "window_open", "never_seen", "label")
 	query := fleet.Query{
 		Search: q.values.Get("search"), Sort: q.values.Get("sort"), Desc: q.flag("desc"), Cursor: q.place(),
-		Limit: int(q.number("limit", fleet.MaxPage, 1, fleet.MaxPage)),
+		Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
 		Filter: fleet.Filter{
 			State: q.values.Get("state"), Secure: q.flagIfGiven("secure"), Roaming: q.flagIfGiven("roaming"), VIP: q.flagIfGiven("vip"),
 			Outdated: q.flagIfGiven("outdated"), WindowOpen: q.flagIfGiven("window_open"), NeverSeen: q.flagIfGiven("never_seen"),
@@ -92,7 +92,7 @@ func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor")
 	query := fleet.Query{
 		Filter: fleet.Filter{Secure: new(false)}, Sort: fleet.SortWindow, Cursor: q.place(),
-		Limit: int(q.number("limit", fleet.MaxPage, 1, fleet.MaxPage)),
+		Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
 	}
 	if q.err != nil {
 		return nil, q.err

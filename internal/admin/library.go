@@ -17,7 +17,7 @@ import (
 // slashList serves GET /admin/slash-commands: those that hosts have.
 func (s *Surface) slashList(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor")
-	limit, after := q.number("limit", maxPage, 1, maxPage), q.cursor()
+	limit, after := q.number("limit", maxPage, maxPage), q.cursor()
 	if q.err != nil {
 		return nil, q.err
 	}

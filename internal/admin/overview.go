@@ -51,7 +51,10 @@ func (s *Surface) overview(r *call.Request, _ audit.Actor) (any, error) {
 	if state.ClientVersion != "" {
 		answer.ClientVersionLock, answer.ClientVersionLockUpdatedAt = &state.ClientVersion, api.Time{Time: state.DecidedAt["client_version"]}
 	}
-	return answer, s.addUsage(r, &answer, now)
+	if err := s.addUsage(r, &answer, now); err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // addUsage says what was used: ever, today, in the last seven days and this month, UTC.

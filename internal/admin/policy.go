@@ -87,7 +87,7 @@ func oneFlag(field, name string) func(*call.Request) ([]policy.Edit, error) {
 
 // apiState is the kill switch, which spares everything here.
 var apiState = decision{
-	func(p *policy.State) any { return api.APIState{Disabled: p.APIDisabled} },
+	func(p *policy.State) any { return api.KillSwitch{Disabled: p.APIDisabled} },
 	oneFlag("disabled", "api_disabled"),
 }
 

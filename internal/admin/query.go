@@ -53,15 +53,15 @@ func (q *query) fail(field, text string) {
 	}
 }
 
-// number is a parameter that is a number from low to high.
-func (q *query) number(name string, fallback, low, high int64) int64 {
+// number is a parameter that is a number from 1 to high.
+func (q *query) number(name string, fallback, high int64) int64 {
 	text := q.values.Get(name)
 	if text == "" && !q.values.Has(name) {
 		return fallback
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < low || n > high || strconv.FormatInt(n, 10) != text {
-		q.fail(name, fmt.Sprintf("%s must be a number from %d to %d", name, low, high))
+	if err != nil || n < 1 || n > high || strconv.FormatInt(n, 10) != text {
+		q.fail(name, fmt.Sprintf("%s must be a number from 1 to %d", name, high))
 		return fallback
 	}
 	return n
@@ -72,7 +72,7 @@ func (q *query) id(name string) int64 {
 	if !q.values.Has(name) {
 		return 0
 	}
-	return q.number(name, 0, 1, 1<<62)
+	return q.number(name, 0, 1<<62)
 }
 
 // flag is a parameter that is yes or no, in the words that bodies may have.

@@ -102,8 +102,8 @@ func (s shape) each(t *testing.T, what string, raw json.RawMessage) (first map[s
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
 		t.Fatalf("%s: got %s, %v", what, raw, err)
 	}
-	for i := len(list) - 1; i >= 0; i-- {
-		first = s.check(t, fmt.Sprintf("%s[%d]", what, i), list[i])
+	for i, item := range slices.Backward(list) {
+		first = s.check(t, fmt.Sprintf("%s[%d]", what, i), item)
 	}
 	return first
 }

@@ -11,7 +11,7 @@ import (
 // usages serves GET /admin/usage: what was reported, the newest first.
 func (s *Surface) usages(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "host_id")
-	limit, before, hostID := q.number("limit", defaultPage, 1, maxPage), q.cursorID(), q.id("host_id")
+	limit, before, hostID := q.number("limit", defaultPage, maxPage), q.cursorID(), q.id("host_id")
 	if q.err != nil {
 		return nil, q.err
 	}
@@ -46,7 +46,7 @@ const (
 // ingests serves GET /admin/usage/ingests: reports, by page.
 func (s *Surface) ingests(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "page", "per_page", "host_id", "q", "sort", "direction")
-	page, perPage := q.number("page", 1, 1, maxPageNumber), q.number("per_page", defaultPage, 1, maxPerPage)
+	page, perPage := q.number("page", 1, maxPageNumber), q.number("per_page", defaultPage, maxPerPage)
 	query := usage.ReportQuery{
 		HostID: q.id("host_id"), Search: q.text("q"), Sort: q.word("sort", "created_at", usage.Orders...),
 		Descending: q.word("direction", "desc", "asc", "desc") == "desc", Skip: int((page - 1) * perPage), Max: int(perPage),
@@ -81,7 +81,7 @@ func (s *Surface) ingests(r *call.Request, _ audit.Actor) (any, error) {
 // today.
 func (s *Surface) costHistory(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "days")
-	days := int(q.number("days", defaultDays, 1, maxDays))
+	days := int(q.number("days", defaultDays, maxDays))
 	if q.err != nil {
 		return nil, q.err
 	}
@@ -104,7 +104,7 @@ func (s *Surface) costHistory(r *call.Request, _ audit.Actor) (any, error) {
 // tokens serves GET /admin/tokens: usage by the lines that hosts reported.
 func (s *Surface) tokens(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit")
-	limit := q.number("limit", defaultPage, 1, maxLines)
+	limit := q.number("limit", defaultPage, maxLines)
 	if q.err != nil {
 		return nil, q.err
 	}

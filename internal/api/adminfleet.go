@@ -23,8 +23,8 @@ type UploadHost struct {
 	ID int64 `json:"id"`
 }
 
-// APIState is the data of an answer to GET and POST /admin/api/state.
-type APIState struct {
+// KillSwitch is the data of an answer to GET and POST /admin/api/state.
+type KillSwitch struct {
 	Disabled bool `json:"disabled"` // the kill switch is on
 }
 

@@ -106,10 +106,10 @@ func ClientIP(ctx context.Context) netip.Addr {
 
 // Serve runs one function as a call of its own.
 func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, serve Func) {
-	serveCall(w, r, logger, route, param, false, serve)
+	serveCall(w, r, logger, route, param, Ordinary, serve)
 }
 
-func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, forms bool, serve Func) {
+func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, rules Rules, serve Func) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		panic(fmt.Sprintf("drawing a request id: %v", err)) // the system's entropy is gone: nothing is safe
@@ -118,7 +118,7 @@ func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, rout
 	w.Header().Set(api.HeaderRequestID, call.ID)
 	w.Header()["Cache-Control"] = []string{"no-store"}
 
-	answer, err := guarded(w, call, forms, serve)
+	answer, err := guarded(w, call, rules, serve)
 	if err != nil {
 		refuse(w, call, logger, route, err)
 		return
@@ -133,7 +133,7 @@ func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, rout
 }
 
 // guarded reads the body, runs the function and turns a panic into a fault of ours.
-func guarded(w http.ResponseWriter, r *Request, forms bool, serve Func) (answer any, err error) {
+func guarded(w http.ResponseWriter, r *Request, rules Rules, serve Func) (answer any, err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -143,7 +143,7 @@ func guarded(w http.ResponseWriter, r *Request, forms bool, serve Func) (answer 
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := r.readBody(w, forms); err != nil {
+	if err := r.readBody(w, rules); err != nil {
 		return nil, err
 	}
 	ctx, cancel := Bound(r.Context())
@@ -161,7 +161,7 @@ func Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // readBody reads the whole body and checks its syntax, whoever sends it: old clients and the recorded contract see 400
 // before 401. The check is one linear pass over at most api.MaxBodyBytes and builds nothing.
-func (r *Request) readBody(w http.ResponseWriter, forms bool) error {
+func (r *Request) readBody(w http.ResponseWriter, rules Rules) error {
 	if r.Request.Body == nil || r.ContentLength == 0 {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (r *Request) readBody(w http.ResponseWriter, forms bool) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if forms && isForm(r.Request) {
+	if rules == Forms && isForm(r.Request) {
 		r.Body, r.IsForm = body, true
 		return nil
 	}

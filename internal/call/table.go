@@ -109,7 +109,7 @@ func (t *Table) Decorate(header http.Header) {
 
 func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string, rules Rules, serve Func) {
 	t.Decorate(w.Header())
-	serveCall(w, r, t.logger, path, param, rules == Forms, func(w http.ResponseWriter, r *Request) (any, error) {
+	serveCall(w, r, t.logger, path, param, rules, func(w http.ResponseWriter, r *Request) (any, error) {
 		if err := t.gate(r, rules); err != nil {
 			return nil, err
 		}
@@ -168,7 +168,7 @@ func (t *Table) match(requested string) (path, param string, found *route) {
 		begin := strings.LastIndexByte(path[:end], '/') + 1
 		if param = path[begin:end]; begin > 0 && param != "" {
 			pattern := path[:begin] + "{}" + path[end:]
-			if found = t.routes[pattern]; found != nil {
+			if found := t.routes[pattern]; found != nil {
 				return pattern, param, found
 			}
 		}

@@ -7,8 +7,10 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,5 +250,56 @@ func TestEveryPolicyIsDocumented(t *testing.T) {
 		if !strings.Contains(string(text), "| `"+name+"` |") {
 			t.Errorf("docs/operations.md has no row for the policy %s", name)
 		}
+	}
+}
+
+// Several policies are decided together or not at all, and only if whoever decides agrees with what was decided before.
+func TestApply(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	edits := []policy.Edit{{Name: "quota_hard_fail", Value: "false"}, {Name: "quota_limit_percent", Value: "80"}}
+	disagree := errors.New("it was read before")
+	_, err := s.Apply(t.Context(), edits, func(before *policy.State) error {
+		if before.Policy != policy.Default() || len(before.DecidedAt) != 0 {
+			t.Errorf("got %+v before", before)
+		}
+		return disagree
+	}, operator)
+	if !errors.Is(err, disagree) || *load(t, s) != policy.Default() {
+		t.Errorf("got %v, %+v", err, load(t, s))
+	}
+	if _, err := s.Apply(t.Context(), append(edits, policy.Edit{Name: "quota_week_partition", Value: "6"}), nil, operator); err == nil {
+		t.Error("got 6 days decided")
+	}
+	if n := value[int](t, store, "SELECT count(*)::int FROM policy") + value[int](t, store, "SELECT count(*)::int FROM audit_entry"); n != 0 {
+		t.Errorf("got %d rows, want none", n)
+	}
+	after, err := s.Apply(t.Context(), edits, func(*policy.State) error { return nil }, operator)
+	if err != nil || after.QuotaHardFail || after.QuotaLimitPercent != 80 || len(after.DecidedAt) != 2 || !after.DecidedAt["quota_limit_percent"].Equal(then) {
+		t.Errorf("got %+v, %v", after, err)
+	}
+
+	// Of many who agree with the same state one is right.
+	var won atomic.Int32
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			_, err := s.Apply(t.Context(), []policy.Edit{{Name: "quota_limit_percent", Value: strconv.Itoa(60 + i)}}, func(before *policy.State) error {
+				if before.QuotaLimitPercent != 80 {
+					return disagree
+				}
+				return nil
+			}, operator)
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, disagree):
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if won.Load() != 1 {
+		t.Errorf("got %d who were right, want 1", won.Load())
 	}
 }
