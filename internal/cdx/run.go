@@ -126,7 +126,8 @@ func (s *session) beginWhenOpen(ctx context.Context) error {
 				return err
 			case <-time.After(windowPoll):
 				closed := err
-				if err = s.begin(ctx); ctx.Err() != nil {
+				err = s.begin(ctx)
+				if ctx.Err() != nil {
 					return closed // whatever the cut-off question came to
 				}
 			}
