@@ -292,7 +292,8 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, PublicTLS: a.publicTLS, Logger: a.logger,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Limits: limits, PublicTLS: a.publicTLS,
+			Hosts: hostapi.Describe(a.PublicURL), Version: Version, Logger: a.logger,
 		}),
 	})
 }

@@ -1,4 +1,5 @@
-// Package admin is the gateway's face to admins and their scripts: JSON under /admin/. Every call is an actor's whom
+// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, and the description of the API, which
+// is a page under /dashboard/api, too. describe.go says what the routes are. Every call is an actor's whom
 // the gateway identified itself; no header of a proxy ever counts.
 package admin
 
@@ -15,6 +16,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
+	"github.com/cdxgate/cdxgate/internal/openapi"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
@@ -32,6 +34,8 @@ type Config struct {
 	Certs       *adminca.Service
 	Limits      *ratelimit.Service
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
+	Hosts       []openapi.Group        // the calls for hosts, to be described beside the surface's own
+	Version     string                 // of the gateway
 	Logger      *slog.Logger
 }
 
@@ -48,6 +52,7 @@ func New(cfg Config) *Surface {
 	s.handle(http.MethodPost, api.PathHostRegister, s.register)
 	s.handle(http.MethodDelete, "/admin/hosts/{}", s.deleteHost)
 	s.handle(http.MethodPost, api.PathSeedCommand, s.seedCommand)
+	s.handleDescription()
 	return s
 }
 

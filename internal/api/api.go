@@ -29,6 +29,8 @@ const (
 	PathReady        = "/readyz"
 	PathHostRegister = "/admin/hosts/register"
 	PathSeedCommand  = "/admin/auth/seed-command"
+	PathOpenAPI      = "/admin/openapi.json"
+	PathAPIPage      = "/dashboard/api"
 )
 
 // Headers of ours.

@@ -132,7 +132,10 @@ func (g *Gateway) compose(opts Options) {
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
-	g.Admin = admin.New(admin.Config{Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust }, Logger: g.Logger()})
+	g.Admin = admin.New(admin.Config{
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Limits: g.Limits, PublicTLS: func() publictls.Trust { return opts.Trust },
+		Hosts: hostapi.Describe(publicURL), Version: Version, Logger: g.Logger(),
+	})
 }
 
 func (g *Gateway) listen(t testing.TB) {
