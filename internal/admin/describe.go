@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"time"
 
@@ -61,9 +62,7 @@ func (s *Surface) handleFile(path string, content []byte, header http.Header) {
 		if _, err := s.admit(r); err != nil {
 			return nil, err
 		}
-		for name, values := range header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), header)
 		http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(content))
 		return nil, nil
 	})

@@ -79,7 +79,7 @@ func TestStructure(t *testing.T) {
 			parameter := p.(map[string]any)
 			if parameter["in"] == "path" {
 				got = append(got, parameter["name"].(string))
-				if parameter["required"] != true {
+				if required, _ := parameter["required"].(bool); !required {
 					t.Errorf("%s: the parameter %v of the path is not required", route, parameter["name"])
 				}
 			}

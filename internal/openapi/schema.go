@@ -105,7 +105,7 @@ func orNull(s *schema) *schema {
 		s.Type = []string{types, "null"}
 	case []string:
 		if !slices.Contains(types, "null") {
-			s.Type = append(types, "null")
+			s.Type = append(slices.Clone(types), "null")
 		}
 	default:
 		if s.Ref != "" {
