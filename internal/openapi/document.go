@@ -118,9 +118,23 @@ func (s *schemas) operation(group *Group, o *Operation) operation {
 		described.Security = append(described.Security, map[Scheme][]any{scheme: {}})
 	}
 	if o.Request != nil {
-		described.RequestBody = &body{inJSON(s.of(o.Request))}
+		described.RequestBody = &body{s.body(o)}
 	}
 	return described
+}
+
+func (s *schemas) body(o *Operation) map[string]media {
+	s.request = true
+	defer func() { s.request = false }()
+	content := inJSON(s.of(o.Request))
+	if len(o.Form) > 0 {
+		fields := &schema{Type: "object", Properties: map[string]*schema{}}
+		for _, field := range o.Form {
+			fields.Properties[field.Name] = &schema{Type: "string", Description: field.Summary}
+		}
+		content["multipart/form-data"] = media{fields}
+	}
+	return content
 }
 
 func (o *Operation) who(group *Group) string { return cmp.Or(o.Who, group.Who) }

@@ -26,10 +26,11 @@ type Operation struct {
 	Who      string // who may call it, if that is not the group's
 	Query    []Parameter
 	Headers  []Parameter
-	Request  any      // a value of the body's type. Nil: it has none
-	Response any      // a value of the type of an answer's data
-	Produces []string // media types of an answer that is not the JSON envelope; Response is nil then
-	Codes    []string // of refusals, beside the group's
+	Request  any         // a value of the body's type. Nil: it has none
+	Form     []Parameter // fields of a multipart/form-data body, if that is as good
+	Response any         // a value of the type of an answer's data
+	Produces []string    // media types of an answer that is not the JSON envelope; Response is nil then
+	Codes    []string    // of refusals, beside the group's
 }
 
 // Parameter is one that a caller may leave out.

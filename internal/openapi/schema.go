@@ -30,8 +30,9 @@ type schema struct {
 
 // schemas collects the named types of messages.
 type schemas struct {
-	named map[string]*schema
-	types map[string]reflect.Type // by the same names, which must not be given twice
+	named   map[string]*schema
+	types   map[string]reflect.Type // by the same names, which must not be given twice
+	request bool                    // what is described now is one, where a pointer may be left out
 }
 
 // of is the schema of a value's type.
@@ -173,7 +174,8 @@ func (s *schemas) collect(t reflect.Type, into *schema) {
 			continue
 		}
 		into.Properties[name] = s.ofType(field.Type)
-		if !strings.Contains(options, "omit") && field.Type != flexBoolType {
+		absent := strings.Contains(options, "omit") || field.Type == flexBoolType || s.request && field.Type.Kind() == reflect.Pointer
+		if !absent {
 			into.Required = append(into.Required, name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,6 +113,38 @@ func TestIndescribable(t *testing.T) {
 			o.Method, o.Path = "GET", "/"
 			Describe("", Group{Operations: []Operation{o}})
 		})
+	}
+}
+
+// A caller may leave out what the gateway may not.
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	type asked struct {
+		Name string  `json:"name"`
+		Why  *string `json:"why"`
+	}
+	type told struct {
+		Why *string `json:"why"`
+	}
+	var document struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct{ Content map[string]map[string]schema }
+		}
+		Components struct{ Schemas map[string]schema }
+	}
+	operation := Operation{Method: "POST", Path: "/", Request: asked{}, Response: told{}, Form: []Parameter{{Name: "file", Summary: "all of it"}}}
+	if err := json.Unmarshal(Describe("", Group{Operations: []Operation{operation}}).JSON, &document); err != nil {
+		t.Fatal(err)
+	}
+	if got := document.Components.Schemas["Asked"].Required; !slices.Equal(got, []string{"name"}) {
+		t.Errorf("got %q required of a request", got)
+	}
+	if got := document.Components.Schemas["Told"].Required; !slices.Equal(got, []string{"why"}) {
+		t.Errorf("got %q required of an answer", got)
+	}
+	content := document.Paths["/"]["post"].RequestBody.Content
+	if got := content["multipart/form-data"]["schema"].Properties["file"]; len(content) != 2 || got == nil || got.Description != "all of it" {
+		t.Errorf("got the bodies %v", content)
 	}
 }
 
