@@ -55,10 +55,7 @@ func (c *caller) call(t *testing.T, path, argument string, r gatewaytest.Request
 	if operation == nil {
 		t.Fatalf("%s %s is not described", r.Method, plain)
 	}
-	before, _, found := strings.Cut(plain, "{")
-	if r.Path = plain; found {
-		r.Path = before + argument
-	}
+	r.Path = placeholder.ReplaceAllString(plain, argument)
 	if query != "" {
 		r.Path += "?" + query
 	}
@@ -181,6 +178,27 @@ func TestAnswersToHosts(t *testing.T) {
 		forHosts := o["servers"] != nil
 		if forHosts && !c.answered[method+" "+path] {
 			t.Errorf("%s %s never answered with a success", method, path)
+		}
+	})
+}
+
+// Whatever is asked in an admin's name, and however little sense it makes, the answer is one that was described.
+func TestAnswersToNonsense(t *testing.T) {
+	t.Parallel()
+	c := newCaller(t)
+	c.Register(t, "build7.example")
+	operations(c.document, func(method, path string, o map[string]any) {
+		if o["servers"] != nil { // not a call for admins
+			return
+		}
+		for _, argument := range []string{"x", "9999", "1"} {
+			c.call(t, path, argument, gatewaytest.Request{Method: method})
+			c.call(t, path+"?limit=x&nothing=1", argument, gatewaytest.Request{Method: method})
+			if method != http.MethodGet {
+				for _, body := range []string{`{}`, `[]`, `{`, `{"fqdn":5}`} {
+					c.call(t, path, argument, gatewaytest.Request{Method: method, Body: body})
+				}
+			}
 		}
 	})
 }

@@ -30,6 +30,8 @@ func document(t *testing.T) map[string]any {
 	return value.(map[string]any)
 }
 
+var placeholder = regexp.MustCompile(`\{([^}]*)\}`)
+
 // operations visits every operation of a document.
 func operations(document map[string]any, visit func(method, path string, operation map[string]any)) {
 	paths := document["paths"].(map[string]any)
@@ -54,7 +56,6 @@ func TestStructure(t *testing.T) {
 	for _, tag := range d["tags"].([]any) {
 		tags[tag.(map[string]any)["name"]] = true
 	}
-	placeholder := regexp.MustCompile(`\{([^}]*)\}`)
 	operations(d, func(method, path string, o map[string]any) {
 		route := method + " " + path
 		id, _ := o["operationId"].(string)
