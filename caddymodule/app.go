@@ -297,7 +297,7 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 		}),
 		admin: admin.New(admin.Config{
 			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, Policy: policies, Usage: usages, Library: files, Store: core.DB,
-			PublicTLS: a.publicTLS, Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
+			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 	})
 }

@@ -1,6 +1,7 @@
-// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, and the pages of a login link under
-// /dashboard/login. Every call is an actor's whom the gateway identified itself and who may do what the route needs; no
-// header of a proxy ever counts.
+// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, the pages of a login link under
+// /dashboard/login, and the description of the API, which is a page under /dashboard/api, too. describe.go says what the
+// routes are. Every call is an actor's whom the gateway identified itself and who may do what the route needs; no header of
+// a proxy ever counts.
 package admin
 
 import (
@@ -20,6 +21,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/library"
+	"github.com/cdxgate/cdxgate/internal/openapi"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
@@ -38,6 +40,7 @@ type Config struct {
 	Library     *library.Service
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
+	Hosts       []openapi.Group        // the calls for hosts, to be described beside the surface's own
 	Version     string                 // of the gateway, and of the clients that it hands out
 	InstallID   string                 // of this installation
 	Now         func() time.Time       // Default: time.Now
@@ -71,6 +74,7 @@ func New(cfg Config) *Surface {
 	s.page(http.MethodGet, api.PathLogin, s.loggedIn)
 	s.page(http.MethodGet, api.PathLoginLink+"{}", s.showLink)
 	s.page(http.MethodPost, api.PathLoginLink+"{}", s.useLink)
+	s.handleDescription()
 	s.demandCapabilities()
 	return s
 }
@@ -146,25 +150,27 @@ func (s *Surface) handle(method, path string, needs access.Capability, serve act
 }
 
 func (s *Surface) handleAs(rules call.Rules, method, path string, needs access.Capability, serve actorFunc) {
-	s.add(rules, method, path, needs, func(r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
+	s.add(rules, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
 }
 
 // handleVisitor is handle for a route that wants to know more about its caller.
 func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
-	s.add(call.Ordinary, method, path, needs, serve)
+	s.add(call.Ordinary, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v visitor) (any, error) { return serve(r, v) })
 }
 
-func (s *Surface) add(rules call.Rules, method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
+type visitorFunc func(http.ResponseWriter, *call.Request, visitor) (any, error)
+
+func (s *Surface) add(rules call.Rules, method, path string, needs access.Capability, serve visitorFunc) {
 	if !access.Known(needs) {
 		panic("admin: " + method + " " + path + " needs " + string(needs) + ", which nobody has")
 	}
 	s.needs[method+" "+path] = needs
-	s.HandleAs(rules, method, path, func(_ http.ResponseWriter, r *call.Request) (any, error) {
+	s.HandleAs(rules, method, path, func(w http.ResponseWriter, r *call.Request) (any, error) {
 		v, err := s.admit(r, needs)
 		if err != nil {
 			return nil, err
 		}
-		return serve(r, v)
+		return serve(w, r, v)
 	})
 }
 
@@ -209,7 +215,7 @@ func (s *Surface) deleteHost(r *call.Request, by audit.Actor) (any, error) {
 	if _, err := s.cfg.Fleet.Delete(r.Context(), id, by, audit.ActionAdminHostDelete); err != nil {
 		return nil, err
 	}
-	return map[string]int64{"deleted": id}, nil
+	return deletedHost{id}, nil
 }
 
 // seedCommand mints a seed token and answers the command that uploads a machine's login with it.

@@ -50,6 +50,8 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"DELETE /admin/slash-commands/{}":       access.LibraryWrite,
 		"POST /admin/slash-commands/store":      access.LibraryWrite,
 		"GET /admin/whoami":                     access.Self,
+		"GET /admin/openapi.json":               access.Self,
+		"GET /dashboard/api":                    access.Self,
 		"GET /dashboard/login":                  openToAll,
 		"GET /dashboard/login/{}":               openToAll,
 		"POST /dashboard/login/{}":              openToAll,

@@ -68,7 +68,7 @@ func (s *Surface) slashDelete(r *call.Request, by audit.Actor) (any, error) {
 	if err := s.cfg.Library.Delete(r.Context(), name, library.Author{Actor: by}); err != nil {
 		return nil, err
 	}
-	return map[string]string{"deleted": name}, nil
+	return deletedFile{name}, nil
 }
 
 // slashStore serves POST /admin/slash-commands/store. Whatever is stored runs on every host: of two admins who changed the

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 )
 
@@ -201,7 +202,9 @@ func TestReadingChangesNothing(t *testing.T) {
 			continue
 		}
 		parameter := map[bool]string{true: "commit.md", false: fmt.Sprint(host)}[strings.Contains(path, "slash")]
-		o.data(t, o.get(t, strings.Replace(path, "{}", parameter, 1)))
+		if a := o.get(t, strings.Replace(path, "{}", parameter, 1)); path != api.PathOpenAPI { // which has no envelope
+			o.data(t, a)
+		}
 		if after := count(); after != before {
 			t.Errorf("%s: got %v, want %v", route, after, before)
 		}

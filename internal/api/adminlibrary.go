@@ -20,10 +20,10 @@ type AdminSlash struct {
 type AdminSlashRequest struct {
 	Filename     string  `json:"filename"`
 	Prompt       *string `json:"prompt"`
-	Content      *string `json:"content"`       // is as good as prompt
-	Description  *string `json:"description"`   // null: what the prompt's front matter says
-	ArgumentHint *string `json:"argument_hint"` // likewise
-	SHA256       string  `json:"sha256"`        // of the prompt; "": the caller does not say
+	Content      *string `json:"content"`          // is as good as prompt
+	Description  *string `json:"description"`      // null: what the prompt's front matter says
+	ArgumentHint *string `json:"argument_hint"`    // likewise
+	SHA256       string  `json:"sha256,omitempty"` // of the prompt; "": the caller does not say
 }
 
 // AdminSlashStored is the data of an answer to POST /admin/slash-commands/store.

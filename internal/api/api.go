@@ -32,6 +32,8 @@ const (
 	PathWhoAmI       = "/admin/whoami"
 	PathLogin        = "/dashboard/login"  // who is logged in
 	PathLoginLink    = "/dashboard/login/" // + login link's secret
+	PathOpenAPI      = "/admin/openapi.json"
+	PathAPIPage      = "/dashboard/api"
 )
 
 // Headers of ours.

@@ -20,7 +20,7 @@ const (
 
 // AuthRequest asks for the canonical credential or offers a newer one.
 type AuthRequest struct {
-	Command        string          `json:"command"`                   // retrieve (default) or store
+	Command        string          `json:"command,omitempty"`         // retrieve (default) or store
 	Digest         string          `json:"digest,omitempty"`          // retrieve: of the host's file; store: the canonical digest it last saw
 	LastRefresh    string          `json:"last_refresh,omitempty"`    // retrieve: of the host's file, RFC 3339
 	Auth           json.RawMessage `json:"auth,omitempty"`            // store: the whole auth.json

@@ -12,8 +12,8 @@ const (
 
 // EnrolRequest claims an install token: POST /install/{token}.
 type EnrolRequest struct {
-	Platform       string `json:"platform"`        // <os>-<arch> in Go's words: linux-amd64
-	WrapperVersion string `json:"wrapper_version"` // of cdx
+	Platform       string `json:"platform,omitempty"`        // <os>-<arch> in Go's words: linux-amd64
+	WrapperVersion string `json:"wrapper_version,omitempty"` // of cdx
 }
 
 // EnrolResponse is a host's whole configuration. It is answered once: the token is spent and nothing reversible is kept.

@@ -137,7 +137,7 @@ func (g *Gateway) compose(opts Options) {
 	g.Access = access.New(g.Core.DB)
 	g.Admin = admin.New(admin.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
-		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Version: Version, InstallID: g.Core.InstallationID.String(),
+		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Hosts: hostapi.Describe(publicURL), Version: Version, InstallID: g.Core.InstallationID.String(),
 		Now: opts.Now, Logger: g.Logger(),
 	})
 }

@@ -1,0 +1,264 @@
+package admin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cdxgate/cdxgate/internal/access"
+	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/openapi"
+)
+
+// Describe says what the routes of New are, in the words of docs/api.md, and what each needs.
+func (s *Surface) Describe() []openapi.Group {
+	all := slices.Concat(aboutAdmins, aboutHosts, aboutFleet, reading, aboutLibrary)
+	for i := range all {
+		// Who was identified may see the description, whose routes are not there yet when it is made.
+		if needs := s.needs[all[i].Route()]; needs != "" && needs != access.Self {
+			all[i].Who = "an admin with " + string(needs)
+		}
+	}
+	return []openapi.Group{
+		{
+			Name: "Calls for admins", Who: "an admin", Security: []openapi.Scheme{openapi.AdminCertificate, openapi.AdminBearer, openapi.AdminSession},
+			Codes: slices.Concat(always, []string{
+				"admin_certificate_refused", "admin_certificate_required", "admin_certificate_revoked", "admin_login_required", "admin_session_invalid",
+				"admin_session_over", "admin_tls_required", "admin_token_invalid", "cross_origin", "forbidden_role", "json_required", "too_many_failures",
+			}),
+			Operations: all,
+		},
+		{
+			Name: "Pages to log in", Who: "anybody, where the site accepts sessions", Codes: slices.Concat(always, []string{"route_not_found"}),
+			Operations: pages,
+		},
+	}
+}
+
+// handleDescription adds the routes of the whole API's description, which is made once, of the routes that are there.
+func (s *Surface) handleDescription() {
+	described := openapi.Describe(s.cfg.Version, slices.Concat(s.cfg.Hosts, s.Describe())...)
+	s.handleFile(api.PathOpenAPI, described.JSON, http.Header{"Content-Type": {"application/json"}})
+	s.handleFile(api.PathAPIPage, described.Page, http.Header{
+		"Content-Type": {"text/html; charset=utf-8"}, "Content-Security-Policy": {described.PagePolicy},
+	})
+}
+
+// handleFile adds a route that answers the same to everybody who was identified. It may be kept if it is asked for again.
+func (s *Surface) handleFile(path string, content []byte, header http.Header) {
+	sum := sha256.Sum256(content)
+	header["Etag"] = []string{`"` + hex.EncodeToString(sum[:16]) + `"`}
+	header["Cache-Control"] = []string{"no-cache"}
+	s.add(call.Ordinary, http.MethodGet, path, access.Self, func(w http.ResponseWriter, r *call.Request, _ visitor) (any, error) {
+		maps.Copy(w.Header(), header)
+		http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(content))
+		return nil, nil
+	})
+}
+
+// Refusals of the checks before a call.
+var always = []string{"body_too_large", "database_unavailable", "internal", "invalid_json", "starting"}
+
+// Refusals that many calls have.
+var (
+	invalid     = []string{"validation_failed"}
+	noHost      = []string{"route_not_found", "host_not_found"}
+	badHost     = []string{"route_not_found", "host_not_found", "validation_failed"}
+	badDecision = []string{"validation_failed", "etag_mismatch"}
+	badFilename = []string{"command_not_found", "validation_failed"}
+)
+
+// Parameters that many calls have.
+var (
+	ifMatch   = []openapi.Parameter{{Name: "If-Match", Summary: "only if it still has this ETag"}}
+	cursor    = openapi.Parameter{Name: "cursor", Summary: "next_cursor of the part before"}
+	limit500  = openapi.Parameter{Name: "limit", Summary: "1 to 500; 500 if absent"}
+	limit50   = openapi.Parameter{Name: "limit", Summary: "1 to 500; 50 if absent"}
+	byHost    = openapi.Parameter{Name: "host_id", Summary: "of this host only"}
+	wholeList = []openapi.Parameter{limit500, cursor}
+)
+
+var aboutAdmins = []openapi.Operation{
+	{Method: http.MethodGet, Path: api.PathWhoAmI, Summary: "How the gateway sees the caller", Response: api.WhoAmI{}},
+	{Method: http.MethodGet, Path: api.PathOpenAPI, Summary: "The API in OpenAPI 3.1", Produces: []string{"application/json"}},
+	{Method: http.MethodGet, Path: api.PathAPIPage, Summary: "The API on a page", Produces: []string{"text/html"}},
+}
+
+var aboutHosts = []openapi.Operation{
+	{
+		Method: http.MethodPost, Path: api.PathHostRegister, Summary: "Registers a host, or gives an existing one a new key",
+		Request: api.RegisterRequest{}, Response: api.RegisterResponse{}, Codes: invalid,
+	},
+	{Method: http.MethodDelete, Path: "/admin/hosts/{id}", Summary: "Removes a host", Response: deletedHost{}, Codes: noHost},
+	{
+		Method: http.MethodGet, Path: "/admin/hosts", Summary: "The hosts, by name unless sort says otherwise", Response: api.AdminHosts{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			limit500, cursor,
+			{Name: "search", Summary: "a text in the name, the note or the address"},
+			{Name: "sort", Summary: "name, seen, created, calls or window"},
+			{Name: "desc", Summary: "yes: the other way round"},
+			{Name: "state", Summary: "active, disabled or expired"},
+			{Name: "secure", Summary: "yes or no"},
+			{Name: "roaming", Summary: "yes or no"},
+			{Name: "vip", Summary: "yes or no"},
+			{Name: "outdated", Summary: "yes or no: it last called with another Codex or cdx than it should have"},
+			{Name: "window_open", Summary: "yes or no: an insecure host that may call now"},
+			{Name: "never_seen", Summary: "yes or no"},
+			{Name: "label", Summary: "key=value"},
+		},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/hosts/insecure", Summary: "The hosts that may call only inside a window, the open ones first",
+		Query: wholeList, Response: api.AdminInsecureHosts{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/hosts/{id}/auth", Summary: "Which login a host has and is to have; to see that itself wants credential.reveal",
+		Query:    []openapi.Parameter{{Name: "include_body", Summary: "yes: the login itself, which is recorded"}},
+		Response: api.AdminHostAuth{}, Codes: []string{"route_not_found", "host_not_found", "validation_failed", "credential_unreadable"},
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/clear", Summary: "Forgets which logins a host has",
+		Response: changed[api.HostCleared]{}, Codes: noHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/roaming", Summary: "Decides whether a host may change its address",
+		Request: allowRequest{}, Response: changed[api.HostRoaming]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/secure", Summary: "Decides whether a host may keep a login on disk",
+		Request: secureRequest{}, Response: changed[api.HostSecure]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/insecure/enable", Summary: "Lets an insecure host call for some minutes more",
+		Request: windowRequest{}, Response: changed[api.HostWindow]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/insecure/disable", Summary: "Closes the window of an insecure host",
+		Response: changed[api.HostWindow]{}, Codes: noHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/vip", Summary: "Decides whether quota never holds a host back",
+		Request: vipRequest{}, Response: changed[api.HostVIP]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/ipv4", Summary: "Decides whether a host uses IPv4 only, and ends its binding",
+		Request: forceRequest{}, Response: changed[api.HostIPv4]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/curl-insecure", Summary: "Does nothing: no client of ours skips the check of a certificate",
+		Request: allowRequest{}, Response: changed[api.HostCurlInsecure]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/model", Summary: "Sets what Codex runs with on a host where its user names nothing",
+		Request: modelRequest{}, Response: changed[api.HostModel]{}, Codes: badHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/codex-version", Summary: "Sets the Codex version that a host is to run; null: the fleet's",
+		Request: hostVersionRequest{}, Response: changed[api.HostVersion]{}, Codes: badHost,
+	},
+}
+
+var aboutFleet = []openapi.Operation{
+	{Method: http.MethodPost, Path: api.PathSeedCommand, Summary: "A command that uploads the login of the machine it is run on", Response: api.SeedCommand{}},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/upload", Summary: "Makes a file the login of the fleet, or of a host's account",
+		Request: uploadBody{}, Response: api.AdminUpload{}, Codes: []string{"host_not_found", "validation_failed", "placeholder_token", "store_contended"},
+		Form: []openapi.Parameter{
+			{Name: "file", Summary: "the auth.json"}, {Name: "auth", Summary: "likewise, if there is no file"}, {Name: "host_id", Summary: "absent: the fleet's"},
+		},
+	},
+	{Method: http.MethodGet, Path: "/admin/api/state", Summary: "The kill switch", Response: api.KillSwitch{}, Codes: invalid},
+	{
+		Method: http.MethodPost, Path: "/admin/api/state", Summary: "Decides whether calls of hosts are refused", Headers: ifMatch,
+		Request: api.KillSwitch{}, Response: api.KillSwitch{}, Codes: badDecision,
+	},
+	{Method: http.MethodGet, Path: "/admin/quota-mode", Summary: "What an exhausted quota means", Response: api.QuotaMode{}, Codes: invalid},
+	{
+		Method: http.MethodPost, Path: "/admin/quota-mode", Summary: "Decides what an exhausted quota means", Headers: ifMatch,
+		Request: quotaRequest{}, Response: api.QuotaMode{}, Codes: badDecision,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/cdx-silent", Summary: "Whether cdx shows nothing unless something is wrong",
+		Response: api.CdxSilent{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/cdx-silent", Summary: "Decides whether cdx shows nothing unless something is wrong", Headers: ifMatch,
+		Request: api.CdxSilent{}, Response: api.CdxSilent{}, Codes: badDecision,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/codex-version", Summary: "Decides the Codex version that the fleet is to run; latest: the newest", Headers: ifMatch,
+		Request: versionRequest{}, Response: api.LockedVersion{}, Codes: badDecision,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/prune-policy", Summary: "Decides after how many days of silence hosts are pruned; 0: never", Headers: ifMatch,
+		Request: pruneRequest{}, Response: api.PrunePolicy{}, Codes: badDecision,
+	},
+}
+
+var reading = []openapi.Operation{
+	{Method: http.MethodGet, Path: "/admin/overview", Summary: "What the gateway knows about itself and the fleet", Response: api.AdminOverview{}, Codes: invalid},
+	{
+		Method: http.MethodGet, Path: "/admin/logs", Summary: "The audit trail, the newest first", Response: api.AdminLogs{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			limit50, cursor, byHost, {Name: "actor", Summary: "of this actor only"},
+			{Name: "action", Summary: "one, or a group: admin.host is everything that begins with admin.host."},
+			{Name: "q", Summary: "a text in action, actor or details"},
+		},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/usage", Summary: "What hosts said they used, the newest first",
+		Query: []openapi.Parameter{limit50, cursor, byHost}, Response: api.AdminUsages{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/usage/ingests", Summary: "The reports of hosts, by page", Response: api.AdminIngests{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			{Name: "page", Summary: "from 1"}, {Name: "per_page", Summary: "1 to 200; 50 if absent"}, byHost,
+			{Name: "q", Summary: "a text in the host's name or the address; a number is also the id of a report or a host"},
+			{Name: "sort", Summary: "created_at, entries, total, input, output, cached, reasoning, cost, host, client_ip or id"},
+			{Name: "direction", Summary: "asc or desc"},
+		},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/usage/cost-history", Summary: "Usage and cost, day by day",
+		Query: []openapi.Parameter{{Name: "days", Summary: "1 to 180; 60 if absent"}}, Response: api.CostHistory{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/tokens", Summary: "Usage by the lines that hosts reported, the most first",
+		Query: []openapi.Parameter{{Name: "limit", Summary: "1 to 200; 50 if absent"}}, Response: api.AdminTokens{}, Codes: invalid,
+	},
+}
+
+var aboutLibrary = []openapi.Operation{
+	{
+		Method: http.MethodGet, Path: "/admin/slash-commands", Summary: "The slash commands that hosts have, without texts",
+		Query: wholeList, Response: api.AdminSlashList{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/slash-commands/{filename}", Summary: "A slash command with its text",
+		Response: api.AdminSlash{}, Codes: badFilename,
+	},
+	{
+		Method: http.MethodDelete, Path: "/admin/slash-commands/{filename}", Summary: "Retires a slash command: hosts remove their copies",
+		Response: deletedFile{}, Codes: badFilename,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/slash-commands/store", Summary: "Stores a slash command", Headers: ifMatch,
+		Request: api.AdminSlashRequest{}, Response: api.AdminSlashStored{}, Codes: []string{"validation_failed", "etag_mismatch", "store_contended"},
+	},
+}
+
+var html = []string{"text/html"}
+
+var pages = []openapi.Operation{
+	{Method: http.MethodGet, Path: api.PathLogin, Summary: "Who is logged in", Produces: html, Refusals: html},
+	{Method: http.MethodGet, Path: api.PathLoginLink + "{link}", Summary: "What a login link is for, and a button", Produces: html, Refusals: html},
+	{
+		Method: http.MethodPost, Path: api.PathLoginLink + "{link}", Summary: "The button: spends the link and opens a session", Who: "the browser that shows the link's page",
+		Redirect: "to " + api.PathLogin + ", with the session's cookie", Refusals: html,
+	},
+}

@@ -1,0 +1,60 @@
+package admin
+
+import "encoding/json"
+
+// What an act answers that says no more than whom it was about.
+type (
+	deletedHost struct {
+		Deleted int64 `json:"deleted"`
+	}
+	deletedFile struct {
+		Deleted string `json:"deleted"`
+	}
+)
+
+// Messages that have no type of their own, because their reading is more forgiving than a type: what they look like when
+// they are as they should be, for the description only.
+type (
+	// changed is an api.AdminHostChanged about one thing.
+	changed[T any] struct {
+		Host T `json:"host"`
+	}
+	allowRequest struct {
+		Allow bool `json:"allow"`
+	}
+	secureRequest struct {
+		Secure bool `json:"secure"`
+	}
+	vipRequest struct {
+		VIP bool `json:"vip"`
+	}
+	forceRequest struct {
+		Force bool `json:"force"`
+	}
+	windowRequest struct {
+		DurationMinutes *int `json:"duration_minutes"`
+	}
+	modelRequest struct {
+		ModelOverride           *string `json:"model_override"`
+		ReasoningEffortOverride *string `json:"reasoning_effort_override"`
+	}
+	hostVersionRequest struct {
+		Selection             *string `json:"selection"`
+		ClientVersionOverride *string `json:"client_version_override"` // is as good as selection
+	}
+	versionRequest struct {
+		Selection string `json:"selection"`
+	}
+	quotaRequest struct {
+		HardFail      bool     `json:"hard_fail"`
+		LimitPercent  *float64 `json:"limit_percent"`
+		WeekPartition *int     `json:"week_partition"`
+	}
+	pruneRequest struct {
+		InactivityDays float64 `json:"inactivity_days"`
+	}
+	uploadBody struct {
+		Auth   json.RawMessage `json:"auth"`
+		HostID *int64          `json:"host_id"`
+	}
+)
