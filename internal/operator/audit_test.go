@@ -23,7 +23,7 @@ func TestAuditTail(t *testing.T) {
 	must(t, d.AuditTail(t.Context(), AuditTailOptions{Number: 2}))
 	out, _ := d.said()
 	line := `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  operator ` + regexp.QuoteMeta(d.by.Name) + `  -  admin\.policy  \{"name": "quota_limit_percent", "value": `
-	if !regexp.MustCompile("^" + line + "60\\}\n" + line + "70\\}\n$").MatchString(out) {
+	if !regexp.MustCompile("^" + line + `60, "before": 50\}` + "\n" + line + `70, "before": 60\}` + "\n$").MatchString(out) {
 		t.Errorf("got %q", out)
 	}
 	d.JSON = true
