@@ -218,14 +218,40 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// A fault of ours with one host is said by its code alone, logged in full, and keeps none of the others.
+func TestBatchesWithFaults(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	var ids []string
+	for _, name := range []string{"broken", "busy", "good"} {
+		ids = append(ids, fmt.Sprint(o.registered(t, `{"fqdn":"`+name+`.example"}`).Host.ID))
+	}
+	o.Exec(t, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF NEW.fqdn = 'broken.example' THEN RAISE 'a secret of the database'; END IF;
+		IF NEW.fqdn = 'busy.example' THEN RAISE 'too long' USING ERRCODE = '57014'; END IF;
+		RETURN NEW; END $$`)
+	o.Exec(t, "CREATE TRIGGER fail BEFORE UPDATE ON host FOR EACH ROW EXECUTE FUNCTION fail()")
+	a := o.post(t, "/admin/hosts/batch", `{"ids":[`+strings.Join(ids, ",")+`],"action":"suspend"}`)
+	want := fmt.Sprintf(`{"results":[{"id":%s,"ok":false,"code":"internal"},{"id":%s,"ok":false,"code":"database_unavailable"},{"id":%s,"ok":true,"code":null}]}`, ids[0], ids[1], ids[2])
+	if data := string(o.data(t, a)); data != want {
+		t.Errorf("got %s, want %s", data, want)
+	}
+	if !strings.Contains(o.Logs.String(), "a secret of the database") {
+		t.Error("got no fault in the log")
+	}
+	if n := o.Int(t, "SELECT count(*) FROM audit_entry WHERE action = 'admin.host.update'"); n != 1 {
+		t.Errorf("got %d entries, want that of the host that was done", n)
+	}
+}
+
 // The longest batch is done whole; one that is longer is refused before anything is.
 func TestLongBatches(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	host := o.registered(t, `{"fqdn":"atlas.example"}`).Host.ID
-	ids := make([]int64, 500)
-	for i := range ids {
-		ids[i] = host + int64(i)
+	var ids []int64
+	for i := range int64(500) {
+		ids = append(ids, host+i)
 	}
 	text := func() string {
 		raw, err := json.Marshal(map[string]any{"ids": ids, "action": "vip", "value": true})
