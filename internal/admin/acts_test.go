@@ -333,10 +333,13 @@ func TestOverwritingEachOther(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.data(t, o.post(t, "/admin/slash-commands/store", `{"filename":"a.md","prompt":"first"}`))
+	labels := fmt.Sprintf("/admin/hosts/%d/labels", o.registered(t, `{"fqdn":"atlas.example"}`).Host.ID)
 	for _, c := range []struct{ read, write, body, other string }{
 		{"/admin/quota-mode", "/admin/quota-mode", `{"hard_fail":false,"limit_percent":90}`, `{"hard_fail":true,"limit_percent":80}`},
 		{"/admin/api/state", "/admin/api/state", `{"disabled":true}`, `{"disabled":false}`},
 		{"/admin/cdx-silent", "/admin/cdx-silent", `{"silent":true}`, `{"silent":false}`},
+		{labels, labels, `{"labels":{"rack":"7"}}`, `{"labels":{"team":"build"}}`},
+		{labels, labels, `{"note":"one"}`, `{"note":"another"}`},
 		{"/admin/slash-commands/a.md", "/admin/slash-commands/store", `{"filename":"a.md","prompt":"second"}`, `{"filename":"a.md","prompt":"third"}`},
 	} {
 		write := func(body, tag string) *gatewaytest.Answer {
@@ -377,9 +380,11 @@ func TestOneOfManyWins(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.data(t, o.post(t, "/admin/slash-commands/store", `{"filename":"a.md","prompt":"first"}`))
+	labels := fmt.Sprintf("/admin/hosts/%d/labels", o.registered(t, `{"fqdn":"atlas.example"}`).Host.ID)
 	for read, write := range map[string][2]string{
 		"/admin/quota-mode":          {"/admin/quota-mode", `{"hard_fail":false,"limit_percent":%d}`},
 		"/admin/slash-commands/a.md": {"/admin/slash-commands/store", `{"filename":"a.md","prompt":"%d"}`},
+		labels:                       {labels, `{"labels":{"rack":"%d"}}`},
 	} {
 		tag := o.get(t, read).Header.Get("Etag")
 		var group sync.WaitGroup

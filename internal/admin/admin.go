@@ -94,6 +94,14 @@ func (s *Surface) handleHosts() {
 	s.handle(http.MethodPost, "/admin/hosts/{}/curl-insecure", access.HostWrite, s.curlInsecure)
 	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/enable", access.HostWrite, s.openWindow)
 	s.handle(http.MethodPost, "/admin/hosts/{}/insecure/disable", access.HostWrite, s.closeWindow)
+	s.handle(http.MethodPost, "/admin/hosts/{}/suspend", access.HostWrite, s.changeHost(suspend))
+	s.handle(http.MethodPost, "/admin/hosts/{}/resume", access.HostWrite, s.changeHost(resume))
+	s.handle(http.MethodPost, "/admin/hosts/{}/unbind", access.HostWrite, s.changeHost(unbind))
+	s.handleVisitor(http.MethodPost, "/admin/hosts/{}/rotate", access.HostWrite, s.rotateKey)
+	s.handle(http.MethodPost, "/admin/hosts/{}/rename", access.HostWrite, s.renameHost)
+	s.handle(http.MethodGet, "/admin/hosts/{}/labels", access.HostRead, s.hostLabels)
+	s.handle(http.MethodPost, "/admin/hosts/{}/labels", access.HostWrite, s.labelHost)
+	s.handle(http.MethodPost, "/admin/hosts/batch", access.HostWrite, s.batch)
 }
 
 // handleFleet adds the routes about what holds for all hosts.

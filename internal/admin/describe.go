@@ -161,6 +161,29 @@ var aboutHosts = []openapi.Operation{
 		Method: http.MethodPost, Path: "/admin/hosts/{id}/codex-version", Summary: "Sets the Codex version that a host is to run; null: the fleet's",
 		Request: hostVersionRequest{}, Response: changed[api.HostVersion]{}, Codes: badHost,
 	},
+	{Method: http.MethodPost, Path: "/admin/hosts/{id}/suspend", Summary: "Suspends a host", Response: changed[api.HostStatus]{}, Codes: noHost},
+	{Method: http.MethodPost, Path: "/admin/hosts/{id}/resume", Summary: "Lets a suspended host call again", Response: changed[api.HostStatus]{}, Codes: noHost},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/unbind", Summary: "Ends a host's binding to an address",
+		Response: changed[api.HostBinding]{}, Codes: noHost,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/rotate", Summary: "Gives a host another API key; at once wants host.enrol as well",
+		Request: rotateRequest{}, Response: api.AdminHostRotated{}, Codes: append([]string{"key_pending", "host_roams"}, badHost...),
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/rename", Summary: "Gives a host another name",
+		Request: renameRequest{}, Response: changed[api.HostName]{}, Codes: append([]string{"host_exists"}, badHost...),
+	},
+	{Method: http.MethodGet, Path: "/admin/hosts/{id}/labels", Summary: "A host's labels and note", Response: changed[api.HostLabels]{}, Codes: noHost},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/labels", Summary: "Sets and removes labels, and the note", Headers: ifMatch,
+		Request: labelsRequest{}, Response: changed[api.HostLabels]{}, Codes: append([]string{"etag_mismatch"}, badHost...),
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/batch", Summary: "Does one thing to up to 500 hosts, each by itself",
+		Request: batchRequest{}, Response: api.AdminBatch{}, Codes: invalid,
+	},
 }
 
 var aboutFleet = []openapi.Operation{

@@ -42,6 +42,21 @@ type (
 		Selection             *string `json:"selection"`
 		ClientVersionOverride *string `json:"client_version_override"` // is as good as selection
 	}
+	rotateRequest struct {
+		RevokeNow *bool `json:"revoke_now"` // the old key is dead at once
+	}
+	renameRequest struct {
+		FQDN string `json:"fqdn"`
+	}
+	labelsRequest struct {
+		Labels map[string]*string `json:"labels,omitempty"` // null: without this one
+		Note   *string            `json:"note"`
+	}
+	batchRequest struct {
+		IDs    []int64         `json:"ids"`
+		Action string          `json:"action"`
+		Value  json.RawMessage `json:"value,omitempty"`
+	}
 	versionRequest struct {
 		Selection string `json:"selection"`
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -167,12 +168,17 @@ func (s *Surface) closeWindow(r *call.Request, by audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !host.Secure {
-		if host, err = s.cfg.Fleet.CloseWindow(r.Context(), host, by); err != nil {
-			return nil, err
-		}
+	if host, err = s.windowClosed(r.Context(), host, by); err != nil {
+		return nil, err
 	}
 	return wireWindow(host), nil
+}
+
+func (s *Surface) windowClosed(ctx context.Context, host *db.Host, by audit.Actor) (*db.Host, error) {
+	if host.Secure {
+		return host, nil
+	}
+	return s.cfg.Fleet.CloseWindow(ctx, host, by)
 }
 
 func wireWindow(h *db.Host) api.AdminHostChanged {

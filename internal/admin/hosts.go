@@ -75,7 +75,7 @@ func wireHost(h *db.Host, known *fleet.Details) api.AdminHost {
 	host := api.AdminHost{
 		ID: h.ID, Host: fleet.Wire(h), CreatedAt: api.Time{Time: h.CreatedAt}, LastSeenAt: timeOrNull(h.LastSeenAt), IP: addressOf(h),
 		AllowFrom: []string{}, MayStore: h.MayStore, KeyPrefix: h.KeyPrefix, CanonicalDigest: digestOf(h), RecentDigests: known.RecentDigests,
-		Authed: len(h.AuthDigest) > 0, Users: known.Users,
+		Authed: len(h.AuthDigest) > 0, Users: known.Users, Labels: fleet.Labels(h), Note: h.Note,
 	}
 	for _, network := range h.AllowFrom {
 		host.AllowFrom = append(host.AllowFrom, network.String())

@@ -58,10 +58,14 @@ func (s *Surface) decide(d decision) actorFunc {
 
 // tagged is what is shown, with a tag that is the same as long as that is.
 func (d decision) tagged(state *policy.State) call.Tagged {
-	shown := d.show(state)
+	return tagged(d.show(state))
+}
+
+// tagged is an answer with a tag of all that it says.
+func tagged(shown any) call.Tagged {
 	text, err := json.Marshal(shown)
 	if err != nil {
-		panic(fmt.Sprintf("encoding a policy: %v", err)) // texts, numbers, booleans and times always encode
+		panic(fmt.Sprintf("encoding an answer: %v", err)) // texts, numbers, booleans and times always encode
 	}
 	sum := sha256.Sum256(text)
 	return call.Tagged{ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Data: shown}

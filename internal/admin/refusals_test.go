@@ -21,8 +21,13 @@ func TestBodiesThatAreNoGood(t *testing.T) {
 		name     = "must be a name of letters, digits and ._:/@+- that begins with a letter or digit, at most %d characters, or an empty text for none"
 		minutes  = "duration_minutes must be a number from 1 to 480"
 		versions = "selection must be a version such as 0.63.0, or global, fleet, default"
+		objects  = "labels must be an object of texts, or null for a label to remove"
+		batch    = "/admin/hosts/batch"
+		list     = "ids must be a list of 1 to 500 ids of hosts, none of them twice"
+		actions  = "action must be one of labels, resume, roaming, secure, suspend, unbind, vip, insecure_disable, delete"
 		fleets   = "selection must be a version such as 0.63.0, or latest, auto"
 	)
+	some := fmt.Sprintf(`{"ids":[%d,%d]}`, host.ID, kiosk.ID)
 	model, effort := "model_override "+fmt.Sprintf(name, 128), "reasoning_effort_override "+fmt.Sprintf(name, 32)
 	atlas, window := fmt.Sprintf("/admin/hosts/%d/", host.ID), fmt.Sprintf("/admin/hosts/%d/insecure/enable", kiosk.ID)
 	for _, c := range []struct{ path, body, field, text string }{
@@ -44,6 +49,31 @@ func TestBodiesThatAreNoGood(t *testing.T) {
 		{window, `{"duration_minutes":-1}`, "duration_minutes", minutes}, {window, `{"duration_minutes":"60"}`, "duration_minutes", minutes},
 		{window, `{"duration_minutes":1.5}`, "duration_minutes", minutes}, {window, `{"duration_minutes":1e99}`, "duration_minutes", minutes},
 		{window, `{"duration_minutes":[]}`, "duration_minutes", minutes},
+		{atlas + "rotate", `{"revoke_now":"maybe"}`, "revoke_now", "revoke_now must be boolean"},
+		{atlas + "rotate", `{"revoke_now":[]}`, "revoke_now", "revoke_now must be boolean"},
+		{atlas + "rename", `{}`, "fqdn", "fqdn is required"}, {atlas + "rename", `{"fqdn":7}`, "fqdn", "fqdn must be a JSON string"},
+		{atlas + "labels", `{}`, "labels", "labels or note is required"}, {atlas + "labels", `{"labels":null}`, "labels", "labels or note is required"},
+		{atlas + "labels", `[]`, "labels", "labels or note is required"},
+		{atlas + "labels", `{"labels":"rack"}`, "labels", objects}, {atlas + "labels", `{"labels":["rack"]}`, "labels", objects},
+		{atlas + "labels", `{"labels":{"rack":7}}`, "labels", objects},
+		{atlas + "labels", `{"labels":{"rack":"7\u0000"}}`, "labels", "labels wants values of at most 64 bytes that can be printed, which that of rack is not"},
+		{atlas + "labels", `{"note":7}`, "note", "note must be a JSON string or null"}, {atlas + "labels", `{"note":["x"]}`, "note", "note must be a JSON string or null"},
+		{atlas + "labels", `{"note":"` + strings.Repeat("x", 1025) + `"}`, "note", "note wants a text of at most 1024 bytes that can be printed"},
+		{batch, `{}`, "ids", list}, {batch, `{"ids":null,"action":"resume"}`, "ids", list}, {batch, `{"ids":[],"action":"resume"}`, "ids", list},
+		{batch, `{"ids":7,"action":"resume"}`, "ids", list}, {batch, `{"ids":["7"],"action":"resume"}`, "ids", list},
+		{batch, `{"ids":[0],"action":"resume"}`, "ids", list}, {batch, `{"ids":[-1],"action":"resume"}`, "ids", list},
+		{batch, `{"ids":[1.5],"action":"resume"}`, "ids", list}, {batch, `{"ids":[null],"action":"resume"}`, "ids", list},
+		{batch, `{"ids":[7,8,7],"action":"delete"}`, "ids", list}, {batch, `{"ids":[99999999999999999999],"action":"resume"}`, "ids", list},
+		{batch, some, "action", actions}, {batch, some[:len(some)-1] + `,"action":"purge"}`, "action", actions},
+		{batch, some[:len(some)-1] + `,"action":7}`, "action", "action must be a JSON string"},
+		{batch, some[:len(some)-1] + `,"action":"delete","value":true}`, "value", "this action takes no value"},
+		{batch, some[:len(some)-1] + `,"action":"suspend","value":false}`, "value", "this action takes no value"},
+		{batch, some[:len(some)-1] + `,"action":"insecure_disable","value":{}}`, "value", "this action takes no value"},
+		{batch, some[:len(some)-1] + `,"action":"vip"}`, "value", "value must be boolean"},
+		{batch, some[:len(some)-1] + `,"action":"secure","value":null}`, "value", "value must be boolean"},
+		{batch, some[:len(some)-1] + `,"action":"roaming","value":"maybe"}`, "value", "value must be boolean"},
+		{batch, some[:len(some)-1] + `,"action":"labels"}`, "value", strings.Replace(objects, "labels", "value", 1)},
+		{batch, some[:len(some)-1] + `,"action":"labels","value":{"A":"7"}}`, "labels", "labels wants keys of at most 32 characters from a-z, 0-9 and ._- that begin with a letter or digit, got \"A\""},
 		{"/admin/quota-mode", `{"limit_percent":90}`, "hard_fail", "hard_fail is required"},
 		{"/admin/quota-mode", `{"hard_fail":true,"limit_percent":49}`, "limit_percent", "limit_percent must be a number from 50 to 100"},
 		{"/admin/quota-mode", `{"hard_fail":true,"limit_percent":101}`, "limit_percent", "limit_percent must be a number from 50 to 100"},

@@ -27,7 +27,7 @@ var (
 		"model_override": "s0", "reasoning_effort_override": "s0", "canonical_digest": "s0", "recent_digests": "l", "authed": "b", "auth_outdated": "b",
 		"token_usage": "o0", "users": "l",
 	}
-	hostShapeOurs = shape{"expires_at": "s0", "last_seen_at": "s0", "allow_from": "l", "may_store": "b", "key_prefix": "s"}
+	hostShapeOurs = shape{"expires_at": "s0", "last_seen_at": "s0", "allow_from": "l", "may_store": "b", "key_prefix": "s", "labels": "o", "note": "s"}
 	lastUsage     = shape{
 		"ingest_id": "n", "total": "n0", "input": "n0", "output": "n0", "cached": "n0", "reasoning": "n0", "cost": "n0", "model": "s0", "line": "s0", "created_at": "s",
 	}

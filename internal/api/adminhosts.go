@@ -13,19 +13,21 @@ type AdminHosts struct {
 type AdminHost struct {
 	ID int64 `json:"id"`
 	Host
-	CreatedAt       Time            `json:"created_at"`
-	LastSeenAt      Time            `json:"last_seen_at"`
-	IP              *string         `json:"ip"`         // that it is bound to
-	AllowFrom       []string        `json:"allow_from"` // networks; empty: its binding decides
-	MayStore        bool            `json:"may_store"`
-	KeyPrefix       string          `json:"key_prefix"`
-	CurlInsecure    bool            `json:"curl_insecure"`    // always false: nothing of ours skips the check of a certificate
-	CanonicalDigest *string         `json:"canonical_digest"` // of the login that it is known to have
-	RecentDigests   []string        `json:"recent_digests"`   // at most three, the newest first
-	Authed          bool            `json:"authed"`
-	AuthOutdated    bool            `json:"auth_outdated"`
-	TokenUsage      *AdminHostUsage `json:"token_usage"` // the last that it reported
-	Users           []HostUser      `json:"users"`
+	CreatedAt       Time              `json:"created_at"`
+	LastSeenAt      Time              `json:"last_seen_at"`
+	IP              *string           `json:"ip"`         // that it is bound to
+	AllowFrom       []string          `json:"allow_from"` // networks; empty: its binding decides
+	MayStore        bool              `json:"may_store"`
+	KeyPrefix       string            `json:"key_prefix"`
+	CurlInsecure    bool              `json:"curl_insecure"`    // always false: nothing of ours skips the check of a certificate
+	CanonicalDigest *string           `json:"canonical_digest"` // of the login that it is known to have
+	RecentDigests   []string          `json:"recent_digests"`   // at most three, the newest first
+	Authed          bool              `json:"authed"`
+	AuthOutdated    bool              `json:"auth_outdated"`
+	TokenUsage      *AdminHostUsage   `json:"token_usage"` // the last that it reported
+	Users           []HostUser        `json:"users"`
+	Labels          map[string]string `json:"labels"`
+	Note            string            `json:"note"` // "": none
 }
 
 // AdminHostUsage is what a host reported in one entry. A number that it did not report is null.

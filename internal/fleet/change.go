@@ -39,9 +39,13 @@ type Change struct {
 	Note   *string           // at most 1 KiB; "": none
 
 	Action string // what the audit entry calls the change. Default: audit.ActionHostUpdate
+
+	// Base is asked about the host as it is, which stays so until the change is made; its error refuses the change. Default:
+	// whatever it is.
+	Base func(before *db.Host) error
 }
 
-// Update changes a host. Errors: ErrHostNotFound; kind Invalid.
+// Update changes a host. Errors: ErrHostNotFound; kind Invalid; what c.Base says.
 func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor) (*db.Host, error) {
 	params := db.HostUpdateParams{
 		ID: id, Now: s.now(), Secure: c.Secure, VIP: c.VIP, Roaming: c.Roaming, MayStore: c.MayStore,
@@ -116,13 +120,18 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 		params.Note = c.Note
 	}
 	return s.change(ctx, by, cmp.Or(c.Action, audit.ActionHostUpdate), details, func(q *db.Queries) (db.Host, error) {
-		if err := recordBefore(ctx, q, id, details); err != nil {
+		before, err := q.HostBefore(ctx, id)
+		if err != nil {
 			return db.Host{}, err
 		}
-		if c.Labels != nil || c.Note != nil {
-			if err := s.noteDown(ctx, q, &params, c, details); err != nil {
+		if c.Base != nil {
+			if err := c.Base(&before); err != nil {
 				return db.Host{}, err
 			}
+		}
+		recordBefore(&before, details)
+		if err := noteDown(&before, &params, c, details); err != nil {
+			return db.Host{}, err
 		}
 		host, err := q.HostUpdate(ctx, params)
 		if err != nil || c.ForceIPv4 == nil || !*c.ForceIPv4 || host.BoundIP == nil || !host.BoundIP.Is6() {
@@ -133,24 +142,20 @@ func (s *Service) Update(ctx context.Context, id int64, c Change, by audit.Actor
 	})
 }
 
-// noteDown puts what a change says about labels and note into params, with what they were into details. The host is kept
-// until the change is made, or two that add labels would each undo the other's.
-func (s *Service) noteDown(ctx context.Context, q *db.Queries, params *db.HostUpdateParams, c Change, details audit.Details) error {
-	before, err := q.HostForChange(ctx, params.ID)
-	if err != nil {
-		return err
-	}
+// noteDown puts what a change says about labels and note into params, with what they were into details. The host must be
+// kept until the change is made, or two that add labels would each undo the other's.
+func noteDown(before *db.Host, params *db.HostUpdateParams, c Change, details audit.Details) error {
 	if c.Note != nil {
 		details["note"], details["note_before"] = *c.Note, before.Note
 	}
 	if c.Labels == nil {
 		return nil
 	}
-	after, err := relabelled(Labels(&before), c.Labels)
+	after, err := relabelled(Labels(before), c.Labels)
 	if err != nil {
 		return err
 	}
-	details["labels"], details["labels_before"] = after, Labels(&before)
+	details["labels"], details["labels_before"] = after, Labels(before)
 	params.Labels, err = json.Marshal(after)
 	return err
 }

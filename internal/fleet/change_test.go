@@ -190,6 +190,37 @@ func TestUpdatesAtOnce(t *testing.T) {
 	}
 }
 
+// A change that is based on what its author has read is refused when that is no longer so, and of many with one base one is made.
+func TestUpdatesOnABase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	e := r.register(t, fleet.Registration{})
+	stale := errs.New(errs.Stale, "stale", "stale")
+	unnoted := func(before *db.Host) error {
+		if before.Note != "" {
+			return stale
+		}
+		return nil
+	}
+	failures := everybody(8, func(i int) error {
+		_, err := r.Update(t.Context(), e.Host.ID, fleet.Change{Note: new(fmt.Sprint("note ", i)), VIP: new(true), Base: unnoted}, operator)
+		return err
+	})
+	made := 0
+	for _, err := range failures {
+		if err == nil {
+			made++
+		} else {
+			is(t, "a change on an old base", err, stale)
+		}
+	}
+	if recorded := value[int](t, r, "SELECT count(*)::int FROM audit_entry WHERE details ? 'note'"); made != 1 || recorded != 1 {
+		t.Errorf("got %d changes made and %d recorded, want one", made, recorded)
+	}
+	_, err := r.Update(t.Context(), e.Host.ID+1, fleet.Change{VIP: new(true), Base: unnoted}, operator)
+	is(t, "no host", err, fleet.ErrHostNotFound)
+}
+
 func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -48,6 +48,12 @@ func checkLabel(key, value string) error {
 	return nil
 }
 
+// CheckLabels refuses a change of labels that no host can be given, whatever it has. Errors: kind Invalid on field labels.
+func CheckLabels(change map[string]string) error {
+	_, err := relabelled(map[string]string{}, change)
+	return err
+}
+
 // relabelled is what labels are after a change; an empty value removes one. Errors: kind Invalid on field labels.
 func relabelled(before, change map[string]string) (map[string]string, error) {
 	after := maps.Clone(before)

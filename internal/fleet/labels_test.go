@@ -71,6 +71,20 @@ func TestLabelBounds(t *testing.T) {
 		if _, err := r.Update(t.Context(), id, change, operator); err == nil || errs.Of(err).Kind != errs.Invalid {
 			t.Errorf("%s: got %v", name, err)
 		}
+		if err := fleet.CheckLabels(change.Labels); (err == nil) != (change.Labels == nil) {
+			t.Errorf("%s: got %v of the check beforehand", name, err)
+		}
+	}
+	many := map[string]string{"none": ""}
+	for i := range 16 {
+		many[fmt.Sprint("k", i)] = "v"
+	}
+	if err := fleet.CheckLabels(many); err != nil {
+		t.Errorf("got %v for sixteen labels", err)
+	}
+	many["none"] = "v"
+	if err := fleet.CheckLabels(many); err == nil {
+		t.Error("got seventeen labels taken")
 	}
 	// Sixteen at most, also when many add one at once; and the longest that each may be have room in the table.
 	failures := everybody(24, func(i int) error {

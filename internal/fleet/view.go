@@ -115,16 +115,11 @@ func (s *Service) Clear(ctx context.Context, id int64, by audit.Actor) (*db.Host
 	})
 }
 
-// recordBefore adds to the details of a change what was there before, under the same names. The host stays so until the
-// change is made.
-func recordBefore(ctx context.Context, q *db.Queries, id int64, details audit.Details) error {
-	host, err := q.HostBefore(ctx, id)
-	if err != nil {
-		return err
-	}
+// recordBefore adds to the details of a change what was there before, under the same names.
+func recordBefore(host *db.Host, details audit.Details) {
 	was := map[string]any{
 		"secure": host.Secure, "vip": host.VIP, "roaming": host.Roaming, "may_store": host.MayStore, "enabled": host.Status == active,
-		"force_ipv4": host.ForceIPv4, "allow_from": host.AllowFrom, "insecure_window_minutes": windowOf(&host),
+		"force_ipv4": host.ForceIPv4, "allow_from": host.AllowFrom, "insecure_window_minutes": windowOf(host),
 		"client_version": textOf(host.ClientVersionPin), "model_override": textOf(host.ModelOverride),
 		"reasoning_effort_override": textOf(host.ReasoningEffortOverride),
 	}
@@ -138,7 +133,6 @@ func recordBefore(ctx context.Context, q *db.Queries, id int64, details audit.De
 		before["ip"] = host.BoundIP.String()
 	}
 	details["before"] = before
-	return nil
 }
 
 func textOf(text *string) string {

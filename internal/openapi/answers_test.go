@@ -275,6 +275,9 @@ func (c *caller) act(t *testing.T) {
 		{"/admin/hosts/{id}/model", `{"model_override":"gpt-5.1","reasoning_effort_override":null}`},
 		{"/admin/hosts/{id}/codex-version", `{"selection":"0.63.0"}`},
 		{"/admin/hosts/{id}/codex-version", `{"client_version_override":null}`},
+		{"/admin/hosts/{id}/labels", `{"labels":{"rack":"7","old":null},"note":"under the desk"}`},
+		{"/admin/hosts/{id}/rename", `{"fqdn":"build9.example"}`},
+		{"/admin/hosts/batch", `{"ids":[1,9999],"action":"vip","value":true}`},
 		{"/admin/auth/upload", `{"auth":` + login + `}`},
 		{"/admin/auth/upload", `{"auth":` + login + `,"host_id":1}`},
 		{"/admin/api/state", `{"disabled":false}`},
@@ -292,7 +295,12 @@ func (c *caller) act(t *testing.T) {
 		c.call(t, act.path, "1", request) // 412 where that counts
 		c.call(t, act.path, "9999", request)
 	}
-	for _, path := range []string{"/admin/hosts/{id}/insecure/disable", "/admin/hosts/{id}/clear"} {
+	for _, body := range []string{`{}`, `{}`, `{"revoke_now":true}`} { // the second is one too many
+		c.call(t, "/admin/hosts/{id}/rotate", "2", gatewaytest.Request{Body: body})
+	}
+	for _, path := range []string{
+		"/admin/hosts/{id}/insecure/disable", "/admin/hosts/{id}/clear", "/admin/hosts/{id}/suspend", "/admin/hosts/{id}/resume", "/admin/hosts/{id}/unbind",
+	} {
 		c.call(t, path, "1", gatewaytest.Request{Method: http.MethodPost})
 	}
 	c.call(t, "/admin/auth/upload", "", gatewaytest.Request{
