@@ -31,9 +31,9 @@ func roleFlag(cmd *cobra.Command, role *string, usage string) {
 
 func adminCertCommand() *cobra.Command {
 	var add operator.AdminCertAddOptions
-	var serial string
+	var serial, trustRole string
 	renew := operator.AdminCertRenewOptions{Overlap: adminca.DefaultOverlap}
-	cert := &cobra.Command{Use: "cert", Short: "Makes, lists, renews and revokes the certificates that open the admin door"}
+	cert := &cobra.Command{Use: "cert", Short: "Makes, trusts, lists, renews and revokes the certificates that open the admin door"}
 	addVerbs(cert, "admin cert add ops@laptop --role operator", []verb{
 		{
 			use: "add NAME", short: "Makes a certificate: NAME.crt, NAME.key, and NAME.p12 for a browser", args: 1,
@@ -50,7 +50,25 @@ func adminCertCommand() *cobra.Command {
 			},
 		},
 		{
-			use: "list", short: "Lists the certificates ever made",
+			use: "trust NAME FILE.crt", short: "Lets the holder of a certificate of your own authority (admin_ca) in", args: 2,
+			long: "Lists the key of a certificate that an authority of the option admin_ca has signed. Whatever that authority signs for\n" +
+				"the same key opens the door, until admin cert revoke. Certificates in between may follow in the file.\n" +
+				"For the same name and key once more it changes the role.",
+			flags: func(cmd *cobra.Command) {
+				roleFlag(cmd, &trustRole, "what its holder may do: viewer, operator or owner")
+			},
+			check: func([]string) string {
+				if trustRole == "" {
+					return "say what this admin may do: --role viewer, operator or owner"
+				}
+				return ""
+			},
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.AdminCertTrust(ctx, args[0], trustRole, args[1])
+			},
+		},
+		{
+			use: "list", short: "Lists the certificates ever made or trusted",
 			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AdminCertList(ctx) },
 		},
 		{

@@ -62,6 +62,11 @@ type App struct {
 	// at the start and at each reload. Default: none.
 	PublicCA string `json:"public_ca,omitempty"`
 
+	// PEM files of your own certificate authorities, whose client certificates may open the admin door as well: those whose
+	// key was listed by `cdxgate admin cert trust`. They are read at the start, at each reload and by a validation.
+	// Default: none.
+	AdminCA []string `json:"admin_ca,omitempty"`
+
 	// Directory of everything that is ours on disk: the embedded database, the keyring, admin certificates.
 	// Default: ./data.
 	DataDir string `json:"data_dir,omitempty"`
@@ -128,7 +133,8 @@ type App struct {
 	rules    ratelimit.Rules
 	publicCA []*x509.Certificate // of the option; nil until Start
 	trust    rememberedTrust
-	release  release.Key // of ClientReleaseKey
+	adminCA  []*x509.Certificate // of the option
+	release  release.Key         // of ClientReleaseKey
 	logger   *slog.Logger
 	core     *pooledCore
 	surfaces atomic.Pointer[surfaces] // nil until Start is done
@@ -217,6 +223,9 @@ func (a *App) resolve() error {
 			return fmt.Errorf("option “client_release_key”: %w", err)
 		}
 	}
+	if a.adminCA, err = adminca.ReadAuthorities(a.AdminCA...); err != nil {
+		return fmt.Errorf("option “admin_ca”: %w", err)
+	}
 	if err := validReleasesURL(a.CodexReleases); err != nil {
 		return fmt.Errorf("option “codex_releases”: %w", err)
 	}
@@ -262,7 +271,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	certs := adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: a.config.DataDir})
+	certs := adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: a.config.DataDir, Authorities: a.adminCA})
 	poolChanged, err := certs.SyncPool(ctx)
 	if err != nil {
 		return err

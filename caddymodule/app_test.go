@@ -124,6 +124,8 @@ func TestProvisionRefuses(t *testing.T) {
 		},
 		"client_release_key":     {map[string]any{"client_release_key": "RWnonsense"}, []string{"option “client_release_key”", "minisign"}},
 		"codex_releases":         {map[string]any{"codex_releases": "http://mirror.example.net"}, []string{"option “codex_releases”", "https"}},
+		"admin_ca of none":       {map[string]any{"admin_ca": []string{dir + "/none.pem"}}, []string{"option “admin_ca”", dir + "/none.pem"}},
+		"admin_ca of no PEM":     {map[string]any{"admin_ca": []string{write("no.pem", "nonsense", 0o600)}}, []string{"option “admin_ca”", dir + "/no.pem"}},
 		"negative start_timeout": {map[string]any{"start_timeout": "-1s"}, []string{"start_timeout"}},
 		"negative retention":     {map[string]any{"audit_retention": "-1s"}, []string{"audit_retention"}},
 	} {
@@ -336,5 +338,61 @@ func TestCAPoolIsNeverNil(t *testing.T) {
 	}
 	if _, err := load(); err == nil || !strings.Contains(err.Error(), adminca.PoolFile(dir)) {
 		t.Errorf("with a damaged file got error %v, want one that names it", err)
+	}
+}
+
+// The operator's authorities are trusted beside ours, or without it; a configuration that is loaded anew reads them anew.
+func TestCAPoolTrustsTheOperatorsAuthorities(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "people.pem")
+	pems, certs := make([][]byte, 3), make([]*x509.Certificate, 3)
+	for i := range pems {
+		ca, err := adminca.NewCA(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pems[i] = ca.CertPEM()
+		block, _ := pem.Decode(pems[i])
+		if certs[i], err = x509.ParseCertificate(block.Bytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// trusted tells which of the three the pool of a new configuration trusts.
+	trusted := func() (got [3]bool) {
+		t.Helper()
+		ctx, app, err := provision(t, map[string]any{"data_dir": dir, "admin_ca": []string{file}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = app.Cleanup() }()
+		module, err := ctx.LoadModuleByID("tls.ca_pool.source.cdxgate", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, cert := range certs {
+			_, err := cert.Verify(x509.VerifyOptions{Roots: module.(*CAPool).CertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+			got[i] = err == nil
+		}
+		return got
+	}
+	write := func(text []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(pems[0])
+	if got := trusted(); got != [3]bool{true, false, false} {
+		t.Errorf("without one of ours got %v, want the operator's", got)
+	}
+	if _, err := adminca.WritePool(adminca.PoolFile(dir), pems[2]); err != nil {
+		t.Fatal(err)
+	}
+	if got := trusted(); got != [3]bool{true, false, true} {
+		t.Errorf("beside ours got %v, want both", got)
+	}
+	write(pems[1])
+	if got := trusted(); got != [3]bool{false, true, true} {
+		t.Errorf("after a change of the file got %v, want the new one and ours", got)
 	}
 }

@@ -70,6 +70,7 @@ func noOptions(d *caddyfile.Dispenser) error {
 //	cdxgate {
 //		public_url         <url> [<url>...]   # the first counts; the others are what it falls back to when it is empty
 //		public_ca          <file>
+//		admin_ca           <file> [<file>...]
 //		data_dir           <dir>
 //		database           <connection string>
 //		database_max_conns <number>
@@ -144,6 +145,11 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 			return d.Errf("option %q: %v", option, err)
 		}
 		a.PublicURL = values[0]
+	case option == "admin_ca":
+		if len(values) == 0 {
+			return d.Errf("option %q wants a file", option)
+		}
+		a.AdminCA = values
 	case option == "limit":
 		return a.parseLimit(d, values)
 	case option == "runner_bypass":

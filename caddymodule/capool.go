@@ -12,14 +12,15 @@ import (
 
 func init() { caddy.RegisterModule(CAPool{}) }
 
-// CAPool trusts client certificates signed by the gateway's own admin authority, and nobody else's:
+// CAPool trusts client certificates signed by the gateway's own admin authority or by those of the option admin_ca, and
+// nobody else's:
 //
 //	client_auth {
 //		mode require_and_verify
 //		trust_pool cdxgate
 //	}
 //
-// Until the first `cdxgate admin cert add` there is no authority, and the pool refuses everybody.
+// Until the first `cdxgate admin cert add` there is no authority of ours; without admin_ca the pool then refuses everybody.
 type CAPool struct{ pool *x509.CertPool }
 
 // CaddyModule returns the Caddy module information.
@@ -27,13 +28,15 @@ func (CAPool) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "tls.ca_pool.source.cdxgate", New: func() caddy.Module { return new(CAPool) }}
 }
 
-// Provision reads the authority's certificate from the data directory. It is all it may read: the database is not open.
+// Provision reads the authority's certificate from the data directory; those of admin_ca the app has read. It may read
+// nothing else: the database is not open.
 func (p *CAPool) Provision(ctx caddy.Context) error {
 	app, err := ctx.App(appName)
 	if err != nil {
 		return err
 	}
-	p.pool, _, err = adminca.Pool(adminca.PoolFile(app.(*App).config.DataDir))
+	ours := app.(*App)
+	p.pool, _, err = adminca.Pool(adminca.PoolFile(ours.config.DataDir), ours.adminCA...)
 	return err
 }
 

@@ -13,20 +13,26 @@ import (
 )
 
 const adminCertBySPKI = `-- name: AdminCertBySPKI :one
-SELECT name, role, coalesce(revoked_at <= now(), false)::boolean AS revoked FROM admin_cert WHERE spki_sha256 = $1
+SELECT name, role, issuer_spki_sha256, coalesce(revoked_at <= now(), false)::boolean AS revoked FROM admin_cert WHERE spki_sha256 = $1
 `
 
 type AdminCertBySPKIRow struct {
-	Name    string
-	Role    string
-	Revoked bool
+	Name             string
+	Role             string
+	IssuerSPKISHA256 []byte
+	Revoked          bool
 }
 
 // AdminCertBySPKI is asked for every request; the database's clock decides whether a revocation has come.
 func (q *Queries) AdminCertBySPKI(ctx context.Context, spkiSha256 []byte) (AdminCertBySPKIRow, error) {
 	row := q.db.QueryRow(ctx, adminCertBySPKI, spkiSha256)
 	var i AdminCertBySPKIRow
-	err := row.Scan(&i.Name, &i.Role, &i.Revoked)
+	err := row.Scan(
+		&i.Name,
+		&i.Role,
+		&i.IssuerSPKISHA256,
+		&i.Revoked,
+	)
 	return i, err
 }
 
@@ -43,7 +49,7 @@ func (q *Queries) AdminCertCount(ctx context.Context) (int64, error) {
 
 const adminCertInsert = `-- name: AdminCertInsert :exec
 INSERT INTO admin_cert (ca_id, name, role, serial, spki_sha256, not_after, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz)
+VALUES ($1::uuid, $2, $3, $4, $5, $6, $7::timestamptz)
 `
 
 type AdminCertInsertParams struct {
@@ -70,7 +76,7 @@ func (q *Queries) AdminCertInsert(ctx context.Context, arg AdminCertInsertParams
 }
 
 const adminCertList = `-- name: AdminCertList :many
-SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role FROM admin_cert ORDER BY name, id
+SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role, issuer_spki_sha256 FROM admin_cert ORDER BY name, id
 `
 
 func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
@@ -92,6 +98,7 @@ func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
 			&i.CreatedAt,
 			&i.RevokedAt,
 			&i.Role,
+			&i.IssuerSPKISHA256,
 		); err != nil {
 			return nil, err
 		}
@@ -104,10 +111,10 @@ func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
 }
 
 const adminCertNewest = `-- name: AdminCertNewest :one
-SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role FROM admin_cert WHERE name = $1 AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1
+SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role, issuer_spki_sha256 FROM admin_cert WHERE name = $1 AND ca_id IS NOT NULL AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1
 `
 
-// AdminCertNewest is the newest certificate of a name that was not revoked, expired or not.
+// AdminCertNewest is the newest certificate of ours of a name that was not revoked, expired or not.
 func (q *Queries) AdminCertNewest(ctx context.Context, name string) (AdminCert, error) {
 	row := q.db.QueryRow(ctx, adminCertNewest, name)
 	var i AdminCert
@@ -121,13 +128,14 @@ func (q *Queries) AdminCertNewest(ctx context.Context, name string) (AdminCert, 
 		&i.CreatedAt,
 		&i.RevokedAt,
 		&i.Role,
+		&i.IssuerSPKISHA256,
 	)
 	return i, err
 }
 
 const adminCertRevoke = `-- name: AdminCertRevoke :many
 UPDATE admin_cert SET revoked_at = least(revoked_at, now() + make_interval(secs => $1::double precision))
-WHERE name = $2 AND ($3::text = '' OR serial = $3) AND (revoked_at IS NULL OR revoked_at > now())
+WHERE name = $2 AND ($3::text = '' OR serial = $3) AND (NOT $4::boolean OR ca_id IS NOT NULL) AND (revoked_at IS NULL OR revoked_at > now())
 RETURNING serial, role, revoked_at::timestamptz AS revoked_at
 `
 
@@ -135,6 +143,7 @@ type AdminCertRevokeParams struct {
 	AfterSeconds float64
 	Name         string
 	Serial       string
+	OnlyOurs     bool
 }
 
 type AdminCertRevokeRow struct {
@@ -144,9 +153,14 @@ type AdminCertRevokeRow struct {
 }
 
 // AdminCertRevoke ends the certificates of a name, or the one of a serial if that is not empty, after a while. An end that
-// was decided before and comes sooner stays.
+// was decided before and comes sooner stays. A renewal ends ours only.
 func (q *Queries) AdminCertRevoke(ctx context.Context, arg AdminCertRevokeParams) ([]AdminCertRevokeRow, error) {
-	rows, err := q.db.Query(ctx, adminCertRevoke, arg.AfterSeconds, arg.Name, arg.Serial)
+	rows, err := q.db.Query(ctx, adminCertRevoke,
+		arg.AfterSeconds,
+		arg.Name,
+		arg.Serial,
+		arg.OnlyOurs,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -163,4 +177,40 @@ func (q *Queries) AdminCertRevoke(ctx context.Context, arg AdminCertRevokeParams
 		return nil, err
 	}
 	return items, nil
+}
+
+const adminCertTrust = `-- name: AdminCertTrust :execrows
+INSERT INTO admin_cert (issuer_spki_sha256, name, role, serial, spki_sha256, not_after, created_at)
+VALUES ($1::bytea, $2, $3, $4, $5, $6, $7::timestamptz)
+ON CONFLICT (spki_sha256) DO UPDATE SET
+	issuer_spki_sha256 = excluded.issuer_spki_sha256, role = excluded.role, serial = excluded.serial, not_after = excluded.not_after
+WHERE admin_cert.ca_id IS NULL AND admin_cert.name = excluded.name AND admin_cert.revoked_at IS NULL
+`
+
+type AdminCertTrustParams struct {
+	IssuerSPKISHA256 []byte
+	Name             string
+	Role             string
+	Serial           string
+	SPKISHA256       []byte
+	NotAfter         time.Time
+	Now              time.Time
+}
+
+// AdminCertTrust lists a certificate of an authority of the operator's. The key may be listed for this name already: role,
+// certificate and authority are then the new ones. 0 rows: it is another name's, revoked, or one of ours.
+func (q *Queries) AdminCertTrust(ctx context.Context, arg AdminCertTrustParams) (int64, error) {
+	result, err := q.db.Exec(ctx, adminCertTrust,
+		arg.IssuerSPKISHA256,
+		arg.Name,
+		arg.Role,
+		arg.Serial,
+		arg.SPKISHA256,
+		arg.NotAfter,
+		arg.Now,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

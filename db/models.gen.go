@@ -30,19 +30,24 @@ type AdminCA struct {
 	CreatedAt  time.Time
 }
 
-// Certificates handed to admins. Only a listed one that is not revoked opens the admin door.
+// Certificates of admins, ours and those of the operator's own authorities. Only a listed one that is not revoked opens the admin door.
 type AdminCert struct {
-	ID         int64
-	CAID       uuid.UUID
-	Name       string
+	ID int64
+	// Our authority, which signed it. NULL: the operator's did.
+	CAID *uuid.UUID
+	Name string
+	// Of the certificate that was listed. Of the operator's: others with the same key are good, too.
 	Serial     string
 	SPKISHA256 []byte
-	NotAfter   time.Time
-	CreatedAt  time.Time
+	// Of the certificate that was listed. Of the operator's: what is shown decides.
+	NotAfter  time.Time
+	CreatedAt time.Time
 	// From then on it opens nothing. It may lie ahead: a renewed certificate goes on for a while.
 	RevokedAt *time.Time
 	// What its holder may do. Certificates of before there were roles could do everything.
 	Role string
+	// The key of the operator's authority (option admin_ca) under which the certificate must be shown. NULL: it is ours.
+	IssuerSPKISHA256 []byte
 }
 
 // Single-use login links that somebody on the console made.

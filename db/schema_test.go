@@ -79,6 +79,12 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		return "INSERT INTO admin_token (name, token_sha256, token_prefix, role, scopes, created_by, expires_at) VALUES (" +
 			values["name"] + ", " + values["token_sha256"] + ", " + values["token_prefix"] + ", " + values["role"] + ", " + values["scopes"] + ", 'ops', now())"
 	}
+	adminCert := func(column, value string) string {
+		values := map[string]string{"issuer_spki_sha256": "decode(repeat('cd', 32), 'hex')", "serial": "'1'", "role": "'owner'"}
+		values[column] = value
+		return "INSERT INTO admin_cert (issuer_spki_sha256, name, role, serial, spki_sha256, not_after, created_at) VALUES (" +
+			values["issuer_spki_sha256"] + ", 'alice', " + values["role"] + ", " + values["serial"] + ", decode(repeat('ef', 32), 'hex'), now(), now())"
+	}
 	// Random, because the check of the size is of what is stored, and that is compressed.
 	const noise = "(SELECT jsonb_object_agg(n, md5(random()::text)) FROM generate_series(1, 2000) AS n)"
 
@@ -136,6 +142,10 @@ func TestChecksHoldForHostileSizes(t *testing.T) {
 		"a short hash":                 entry("hash", "'\\xab'"),
 		"a short hash of before":       entry("prev", "'\\xab'"),
 		"a chain in capitals":          "INSERT INTO audit_chain (name) VALUES ('Console')",
+		"a certificate of nobody":      adminCert("issuer_spki_sha256", "NULL"),
+		"an issuer's short hash":       adminCert("issuer_spki_sha256", "'\\xab'"),
+		"a long serial":                adminCert("serial", "repeat('a', 65)"),
+		"an unknown role":              adminCert("role", "'god'"),
 		"a long check value":           "INSERT INTO seal_key (id, check_sealed) VALUES ('abababab', repeat('a', 257))",
 		"a key id in capitals":         "INSERT INTO seal_key (id, check_sealed) VALUES ('ABABABAB', 'a')",
 		"signing key 0":                "INSERT INTO signing_key (position, key_id) VALUES (0, 'abababab')",

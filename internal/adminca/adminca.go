@@ -4,6 +4,9 @@
 // <data_dir>/admin/ca.pem, because that file is all that the TLS listener may read before the database is open
 // ([Pool]). An admin certificate is issued once ([CA.Issue]), handed over as files ([WriteFiles]) and recognised again
 // by the SHA-256 of its public key, never by its name ([Verify]).
+//
+// Authorities of the operator's may stand beside it ([ReadAuthorities]). They say that a certificate is good; who comes
+// in with it is decided here, by the list, as for ours ([Service.Trust]).
 package adminca
 
 import (
@@ -141,6 +144,20 @@ func encodeCert(cert *x509.Certificate) []byte {
 // Go's verifier trusts whatever stands in a root pool, so a leaf that was copied there by mistake would open the door
 // to its holder for ever: everything but an authority is refused here.
 func parseCAs(text []byte) ([]*x509.Certificate, error) {
+	certs, err := parseCerts(text)
+	if err != nil {
+		return nil, err
+	}
+	for i, cert := range certs {
+		if !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
+			return nil, fmt.Errorf("certificate %d (%s) is not an authority", i+1, cert.Subject)
+		}
+	}
+	return certs, nil
+}
+
+// parseCerts reads one or more certificates in PEM and nothing else.
+func parseCerts(text []byte) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	for rest := bytes.TrimSpace(text); len(rest) > 0; rest = bytes.TrimSpace(rest) {
 		var block *pem.Block
@@ -156,9 +173,6 @@ func parseCAs(text []byte) ([]*x509.Certificate, error) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("parsing certificate %d: %w", len(certs)+1, err)
-		}
-		if !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
-			return nil, fmt.Errorf("certificate %d (%s) is not an authority", len(certs)+1, cert.Subject)
 		}
 		certs = append(certs, cert)
 	}

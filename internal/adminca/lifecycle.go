@@ -38,7 +38,7 @@ func (s *Service) Revoke(ctx context.Context, name, serial string, by audit.Acto
 		if err := q.AdminCALock(ctx); err != nil {
 			return fmt.Errorf("locking the list of admin certificates: %w", err)
 		}
-		revoked, err = s.end(ctx, q, name, serial, 0, by)
+		revoked, err = s.end(ctx, q, db.AdminCertRevokeParams{Name: name, Serial: serial}, by)
 		if err == nil && len(revoked) == 0 {
 			return ErrUnknown
 		}
@@ -51,16 +51,16 @@ func (s *Service) Revoke(ctx context.Context, name, serial string, by audit.Acto
 }
 
 // end decides the end of certificates, in the transaction of q. None is no fault here.
-func (s *Service) end(ctx context.Context, q *db.Queries, name, serial string, after time.Duration, by audit.Actor) ([]Revoked, error) {
-	rows, err := q.AdminCertRevoke(ctx, db.AdminCertRevokeParams{Name: name, Serial: serial, AfterSeconds: after.Seconds()})
+func (s *Service) end(ctx context.Context, q *db.Queries, which db.AdminCertRevokeParams, by audit.Actor) ([]Revoked, error) {
+	rows, err := q.AdminCertRevoke(ctx, which)
 	if err != nil {
-		return nil, fmt.Errorf("revoking the certificates of %s: %w", name, err)
+		return nil, fmt.Errorf("revoking the certificates of %s: %w", which.Name, err)
 	}
 	revoked := make([]Revoked, 0, len(rows))
 	for _, row := range rows {
 		revoked = append(revoked, Revoked{Serial: row.Serial, At: row.RevokedAt})
 		err := audit.Record(ctx, q, audit.Entry{At: s.cfg.Now().UTC(), Actor: by, Action: audit.ActionAdminCertRevoke, Details: audit.Details{
-			"name": name, "role": row.Role, "serial": row.Serial, "from": row.RevokedAt.UTC(),
+			"name": which.Name, "role": row.Role, "serial": row.Serial, "from": row.RevokedAt.UTC(),
 		}})
 		if err != nil {
 			return nil, err
@@ -83,7 +83,8 @@ type Renewed struct {
 }
 
 // Renew issues a certificate for the name and role of the newest one of a name that is not revoked, expired or not, and
-// ends all of that name after the overlap.
+// ends all of that name after the overlap. Certificates of the operator's authorities are renewed there; here they neither
+// count nor end.
 //
 // Errors: ErrUnknown, ErrOverlap, ErrFileExists, ErrExpired; an error beside a Renewed is one of [Service.Add]'s.
 func (s *Service) Renew(ctx context.Context, name string, opts RenewOptions, by audit.Actor) (*Renewed, error) {
@@ -107,7 +108,8 @@ func (s *Service) Renew(ctx context.Context, name string, opts RenewOptions, by 
 		if err != nil {
 			return "", err
 		}
-		if renewed.Old, err = s.end(ctx, q, name, "", opts.Overlap, by); err != nil {
+		which := db.AdminCertRevokeParams{Name: name, OnlyOurs: true, AfterSeconds: opts.Overlap.Seconds()}
+		if renewed.Old, err = s.end(ctx, q, which, by); err != nil {
 			return "", err
 		}
 		if err := insert(ctx, q, caID, leaf, old.Role, now); err != nil {

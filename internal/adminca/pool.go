@@ -10,15 +10,19 @@ import (
 	"path/filepath"
 )
 
-// Pool reads the authorities that the admin door trusts from path, the data directory's admin/ca.pem, and returns
-// them with their fingerprints for [Verify].
+// Pool reads the authorities of ours that the admin door trusts from path, the data directory's admin/ca.pem, and returns
+// them with their fingerprints for [Verify]. The operator's own, others, stand in the pool beside them, file or no file.
 //
 // The pool is never nil, whatever happens: crypto/tls takes a nil pool for the system's roots, and every public
-// authority would then open the door. No file means an empty pool, which refuses everybody; so does an error.
-func Pool(path string) (*x509.CertPool, []SPKI, error) {
+// authority would then open the door. Without a file and others it is empty and refuses everybody; so it is on an error.
+func Pool(path string, others ...*x509.Certificate) (*x509.CertPool, []SPKI, error) {
+	pool := x509.NewCertPool()
+	for _, cert := range others {
+		pool.AddCert(cert)
+	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return x509.NewCertPool(), nil, nil
+		return pool, nil, nil
 	}
 	if err != nil {
 		return x509.NewCertPool(), nil, fmt.Errorf("reading the admin CA: %w", err)
@@ -28,7 +32,7 @@ func Pool(path string) (*x509.CertPool, []SPKI, error) {
 		return x509.NewCertPool(), nil, fmt.Errorf("reading the admin CA %s: %w (delete the file and start again: "+
 			"the gateway writes it from its database)", path, err)
 	}
-	pool, keys := x509.NewCertPool(), make([]SPKI, 0, len(certs))
+	keys := make([]SPKI, 0, len(certs))
 	for _, cert := range certs {
 		pool.AddCert(cert)
 		keys = append(keys, SPKIOf(cert))

@@ -30,6 +30,8 @@ const firstRole = "owner"
 type Config struct {
 	DataDir string           // admin/ca.pem below it is what the listener trusts
 	Now     func() time.Time // Default: time.Now
+
+	Authorities []*x509.Certificate // of the operator's own, for whose certificates the list decides, too. Default: none
 }
 
 // Service is the admin authority of one database.
@@ -147,7 +149,7 @@ func (l *Leaf) details(role string) audit.Details {
 	return audit.Details{"name": identity.Name, "role": role, "serial": identity.Serial, "spki_sha256": identity.SPKI.String()}
 }
 
-// List returns every certificate ever handed out, by name.
+// List returns every certificate ever handed out or trusted, by name.
 func (s *Service) List(ctx context.Context) ([]db.AdminCert, error) {
 	certs, err := s.store.AdminCertList(ctx)
 	if err != nil {
@@ -166,13 +168,13 @@ func (s *Service) Admit(ctx context.Context, chains [][]*x509.Certificate) (Iden
 	row, err := s.store.AdminCAGet(ctx)
 	switch {
 	case db.IsNoRows(err):
-		return Identity{}, ErrForeign
+		return s.admitTrusted(ctx, chains)
 	case err != nil:
 		return Identity{}, fmt.Errorf("reading the admin CA: %w", err)
 	}
 	identity, err := Verify(chains, []SPKI{SPKI(row.SPKISHA256)}, s.cfg.Now())
-	if err != nil {
-		return Identity{}, err
+	if err != nil { // it is not of ours
+		return s.admitTrusted(ctx, chains)
 	}
 	cert, err := s.store.AdminCertBySPKI(ctx, identity.SPKI[:])
 	switch {
@@ -180,7 +182,7 @@ func (s *Service) Admit(ctx context.Context, chains [][]*x509.Certificate) (Iden
 		return Identity{}, ErrRevoked
 	case err != nil:
 		return Identity{}, fmt.Errorf("looking up the certificate of %s: %w", identity.Name, err)
-	case cert.Revoked:
+	case cert.Revoked, cert.IssuerSPKISHA256 != nil:
 		return Identity{}, ErrRevoked
 	}
 	identity.Role = cert.Role

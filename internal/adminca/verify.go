@@ -12,13 +12,14 @@ import (
 var (
 	// ErrNoCertificate is a connection without a certificate that the TLS layer verified.
 	ErrNoCertificate = errs.New(errs.Forbidden, "admin_certificate_required", "mTLS client certificate required")
-	// ErrForeign is a verified certificate that no admin CA of ours made for an admin.
+	// ErrForeign is a verified certificate that no admin CA of ours made for an admin, and that is not listed as one of the
+	// operator's authorities.
 	ErrForeign = errs.New(errs.Forbidden, "admin_certificate_refused", "this client certificate does not open the admin door")
 )
 
 // Identity is who an admin certificate speaks for. The zero value is nobody.
 type Identity struct {
-	Name     string    // the subject's common name; unique keys are SPKI and Serial
+	Name     string    // the subject's common name, for the operator's authorities the one it was listed with; unique is SPKI
 	SPKI     SPKI      // of the certificate's key: what revocation is decided by
 	Serial   string    // lower-case hex, at most 32 characters
 	NotAfter time.Time // UTC
@@ -52,10 +53,9 @@ func opens(chain []*x509.Certificate, authorities []SPKI, now time.Time) bool {
 	}
 	leaf, root := chain[0], chain[1]
 	return slices.Contains(authorities, SPKIOf(root)) &&
-		!leaf.IsCA &&
-		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) &&
+		forClients(leaf) &&
 		nameGrammar.MatchString(leaf.Subject.CommonName) &&
-		!now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter)
+		validAt(leaf, now)
 }
 
 func identityOf(leaf *x509.Certificate) Identity {

@@ -55,6 +55,7 @@ const (
 	ActionAdminCertCreate  = "admin.cert.create"
 	ActionAdminCertRevoke  = "admin.cert.revoke"
 	ActionAdminCertRenew   = "admin.cert.renew"
+	ActionAdminCertTrust   = "admin.cert.trust"
 	ActionAdminTokenCreate = "admin.token.create"
 	ActionAdminTokenRevoke = "admin.token.revoke"
 	ActionAdminLinkCreate  = "admin.link.create"

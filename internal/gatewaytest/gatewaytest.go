@@ -16,6 +16,7 @@ package gatewaytest
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -62,6 +63,8 @@ type Options struct {
 	Trust   publictls.Trust   // what machines need to recognise PublicURL's certificate
 	Updates hostapi.Updates
 
+	AdminCA []*x509.Certificate // authorities of the operator's own that the admin door trusts
+
 	PublicURL string // what the gateway believes its hosts reach it by. Default: the constant of that name
 }
 
@@ -82,8 +85,9 @@ type Gateway struct {
 	ClientDir   string
 	Logs        *Logs // everything that was logged
 
-	hosts  *httptest.Server
-	admins *httptest.Server
+	hosts   *httptest.Server
+	admins  *httptest.Server
+	adminCA []*x509.Certificate
 }
 
 // New starts a gateway.
@@ -127,7 +131,8 @@ func (g *Gateway) compose(opts Options) {
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: publicURL, Now: opts.Now})
-	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir})
+	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir, Authorities: opts.AdminCA})
+	g.adminCA = opts.AdminCA
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: publicURL,
 		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),

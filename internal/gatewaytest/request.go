@@ -157,7 +157,7 @@ func (g *Gateway) AdminClient(t testing.TB, certFile, keyFile string) *http.Clie
 // gateway that reloads itself would.
 func (g *Gateway) adminTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir))
+		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir), g.adminCA...)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (g *Gateway) AdminSite(t testing.TB, kinds ...access.Kind) *AdminSite {
 		g.Admin.ServeHTTP(w, r.WithContext(admin.Accepting(r.Context(), kinds)))
 	})))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir))
+		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir), g.adminCA...)
 		if err != nil {
 			return nil, err
 		}

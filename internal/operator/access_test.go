@@ -1,8 +1,16 @@
 package operator
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +68,82 @@ func TestAdminCertLifecycle(t *testing.T) {
 	if states["alice owner good"] != 1 || states["bob viewer revoked"] != 2 {
 		t.Errorf("got %v", states)
 	}
+}
+
+// An authority of the operator's vouches for a certificate; the console says whose it is.
+func TestAdminCertTrust(t *testing.T) {
+	t.Parallel()
+	authority, text := peopleCA(t)
+	d := newDesk(t)
+	file := filepath.Join(t.TempDir(), "alice.crt")
+	must(t, os.WriteFile(file, text, 0o600))
+	if err := d.AdminCertTrust(t.Context(), "alice", "viewer", file); !errors.Is(err, adminca.ErrNoAuthority) {
+		t.Errorf("got %v, want %v", err, adminca.ErrNoAuthority)
+	}
+	cfg := d.Config
+	cfg.AdminCA = []*x509.Certificate{authority}
+	trusting, err := Open(t.Context(), cfg)
+	must(t, err)
+	t.Cleanup(func() { must(t, trusting.Close()) })
+	for role, want := range map[string]error{"root": access.ErrRole, "": adminca.ErrRoleRequired} {
+		if err := trusting.AdminCertTrust(t.Context(), "alice", role, file); !errors.Is(err, want) {
+			t.Errorf("role %q: got %v, want %v", role, err, want)
+		}
+	}
+	must(t, trusting.AdminCertTrust(t.Context(), "alice", "viewer", file))
+	if out, words := d.said(); out != "" || !strings.Contains(words, "✓ alice may come in as viewer, with any certificate of the same authority and key\n") {
+		t.Errorf("got %q beside %q", out, words)
+	}
+	d.g.Exec(t, "UPDATE admin_cert SET not_after = now() - interval '1 day'") // a renewed one may be good
+	list := func(c *Console) string {
+		must(t, c.AdminCertList(t.Context()))
+		out, _ := d.said()
+		return out
+	}
+	if out := list(trusting); !strings.Contains(out, "trusted") {
+		t.Errorf("got\n%s", out)
+	}
+	if out := list(d.Console); !strings.Contains(out, "no authority") {
+		t.Errorf("without the authority got\n%s", out)
+	}
+	for console, want := range map[*Console]string{trusting: "✓ admin     1 certificates open the admin door", d.Console: "! admin     no certificate opens the admin door"} {
+		_ = console.Doctor(t.Context(), t.TempDir())
+		if out, _ := d.said(); !strings.Contains(out, want) {
+			t.Errorf("got\n%s, want %q in it", out, want)
+		}
+	}
+	trusting.JSON, trusting.Yes = true, true
+	must(t, trusting.AdminCertTrust(t.Context(), "alice", "owner", file))
+	if got := document[map[string]string](t, d); got["name"] != "alice" || got["role"] != "owner" || len(got["spki_sha256"]) != 64 || got["not_after"] == "" {
+		t.Errorf("got %v", got)
+	}
+	must(t, trusting.AdminCertRevoke(t.Context(), "alice", ""))
+	d.said()
+	if err := trusting.AdminCertTrust(t.Context(), "alice", "owner", file); !errors.Is(err, adminca.ErrListed) {
+		t.Errorf("got %v for a revoked key, want %v", err, adminca.ErrListed)
+	}
+}
+
+// peopleCA makes an authority and a client certificate that it signed, in PEM.
+func peopleCA(t *testing.T) (authority *x509.Certificate, client []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	authority, err = x509.ParseCertificate(der)
+	must(t, err)
+	theirs, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	der, err = x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: template.NotBefore, NotAfter: template.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, authority, theirs.Public(), key)
+	must(t, err)
+	return authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 func TestAdminToken(t *testing.T) {

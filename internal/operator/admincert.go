@@ -92,6 +92,25 @@ func (c *Console) AdminCertRenew(ctx context.Context, name string, opts AdminCer
 	return errors.Join(c.printCert(renewed.Added, renewed.Old, opts.Reload), poolErr)
 }
 
+// AdminCertTrust lets the holder of a certificate in, which an authority of the operator's own has signed.
+func (c *Console) AdminCertTrust(ctx context.Context, name, role, file string) error {
+	if role != "" {
+		if _, err := access.ParseRole(role); err != nil {
+			return err
+		}
+	}
+	trusted, err := c.certs.Trust(ctx, name, role, file, c.by)
+	if err != nil {
+		return err
+	}
+	c.say("✓ %s may come in as %s, with any certificate of the same authority and key", trusted.Name, trusted.Role)
+	c.say("  This one is good until %s. Its authority must be in admin_ca of the running gateway, too.", moment(trusted.NotAfter))
+	return c.print(map[string]any{
+		"name": trusted.Name, "role": trusted.Role, "serial": trusted.Serial, "spki_sha256": trusted.SPKI.String(),
+		"not_after": api.Time{Time: trusted.NotAfter},
+	}, func(io.Writer) {})
+}
+
 // AdminCertRevoke ends the certificates of a name, or with a serial that one of them.
 func (c *Console) AdminCertRevoke(ctx context.Context, name, serial string) error {
 	if err := c.confirm("Revoke the certificates of " + name + "? Whoever uses one is out at once."); err != nil {
@@ -107,7 +126,7 @@ func (c *Console) AdminCertRevoke(ctx context.Context, name, serial string) erro
 	return c.print(map[string]any{"name": name, "revoked": shownRevoked(revoked)}, func(io.Writer) {})
 }
 
-// AdminCertList prints every certificate ever handed out.
+// AdminCertList prints every certificate ever handed out or trusted.
 func (c *Console) AdminCertList(ctx context.Context) error {
 	certs, err := c.certs.List(ctx)
 	if err != nil {
@@ -119,6 +138,7 @@ func (c *Console) AdminCertList(ctx context.Context) error {
 		Role      string   `json:"role"`
 		Serial    string   `json:"serial"`
 		SPKI      string   `json:"spki_sha256"`
+		Issuer    string   `json:"issuer_spki_sha256,omitempty"` // of the operator's authority
 		State     string   `json:"state"`
 		NotAfter  api.Time `json:"not_after"`
 		RevokedAt api.Time `json:"revoked_at"`
@@ -134,13 +154,17 @@ func (c *Console) AdminCertList(ctx context.Context) error {
 		switch {
 		case cert.RevokedAt != nil && !revokedAt.After(now):
 			state, until = "revoked", revokedAt
+		case cert.IssuerSPKISHA256 != nil && c.certs.Opens(cert):
+			state = "trusted"
+		case cert.IssuerSPKISHA256 != nil:
+			state = "no authority"
 		case !cert.NotAfter.After(now):
 			state = "expired"
 		case cert.RevokedAt != nil && revokedAt.Before(until):
 			state, until = "renewed", revokedAt
 		}
 		all = append(all, listed{
-			cert.Name, cert.Role, cert.Serial, hex.EncodeToString(cert.SPKISHA256), state,
+			cert.Name, cert.Role, cert.Serial, hex.EncodeToString(cert.SPKISHA256), hex.EncodeToString(cert.IssuerSPKISHA256), state,
 			api.Time{Time: cert.NotAfter}, api.Time{Time: revokedAt}, api.Time{Time: cert.CreatedAt},
 		})
 		t.rows = append(t.rows, []string{cert.Name, cert.Role, state, moment(until), cert.Serial})

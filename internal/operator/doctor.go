@@ -110,7 +110,7 @@ func (c *Console) examineCerts(ctx context.Context) finding {
 	}
 	good := 0
 	for _, cert := range certs {
-		if (cert.RevokedAt == nil || cert.RevokedAt.After(time.Now())) && cert.NotAfter.After(time.Now()) {
+		if c.certs.Opens(cert) {
 			good++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,10 +43,11 @@ type Config struct {
 	PublicTLS  func() (publictls.Trust, error) // what a machine needs to recognise the public URL's certificate now
 	InstallTTL time.Duration
 	SeedTTL    time.Duration
-	Limits     ratelimit.Rules // of the gateway
-	LoginSite  string          // base URL of the site that accepts sessions; empty: there is none
-	JSON       bool            // print one JSON document instead of words
-	Yes        bool            // answer every question with yes
+	AdminCA    []*x509.Certificate // the operator's own authorities that vouch for admins
+	Limits     ratelimit.Rules     // of the gateway
+	LoginSite  string              // base URL of the site that accepts sessions; empty: there is none
+	JSON       bool                // print one JSON document instead of words
+	Yes        bool                // answer every question with yes
 
 	In  io.Reader
 	Out io.Writer // results
@@ -77,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		Config: cfg, core: core,
 		fleet:       fleet.New(core.DB, core.Keyring, fleet.Config{PublicURL: cfg.PublicURL, InstallTTL: cfg.InstallTTL}),
 		credentials: credential.New(core.DB, core.Keyring, credential.Config{PublicURL: cfg.PublicURL, SeedTTL: cfg.SeedTTL}),
-		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir}),
+		certs:       adminca.NewService(core.DB, core.Keyring, adminca.Config{DataDir: cfg.Gateway.DataDir, Authorities: cfg.AdminCA}),
 		access:      access.New(core.DB),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
