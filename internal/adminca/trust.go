@@ -1,6 +1,7 @@
 package adminca
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -150,5 +151,5 @@ func (s *Service) Opens(cert db.AdminCert) bool {
 
 // vouchedFor reports whether the authority that a certificate was listed with is among those that vouch for it now.
 func vouchedFor(listed []byte, under []SPKI) bool {
-	return slices.ContainsFunc(under, func(key SPKI) bool { return string(key[:]) == string(listed) })
+	return slices.ContainsFunc(under, func(key SPKI) bool { return bytes.Equal(key[:], listed) })
 }
