@@ -118,7 +118,10 @@ type loginPage struct {
 	Redirect string // answer a redirect there instead
 }
 
-const loginStyle = `body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}button{font:inherit;padding:.4rem 1.2rem}`
+const loginStyle = `:root{color-scheme:light dark}
+body{font:400 .9375rem/1.5 system-ui,sans-serif;max-width:28rem;margin:15vh auto;padding:0 1.5rem;background:light-dark(oklch(.981 .003 320),oklch(.172 .009 312));color:light-dark(oklch(.232 .02 312),oklch(.948 .005 320))}
+h1{font-size:1.25rem;margin:0}
+button{font:inherit;font-weight:500;padding:.45rem 1.25rem;border:0;border-radius:8px;background:light-dark(oklch(.505 .185 338),oklch(.775 .128 338));color:light-dark(#fff,oklch(.172 .009 312))}`
 
 var loginTemplate = template.Must(template.New("login").Parse(`<!doctype html>
 <html lang="en">
