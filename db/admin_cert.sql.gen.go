@@ -111,10 +111,11 @@ func (q *Queries) AdminCertList(ctx context.Context) ([]AdminCert, error) {
 }
 
 const adminCertNewest = `-- name: AdminCertNewest :one
-SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role, issuer_spki_sha256 FROM admin_cert WHERE name = $1 AND ca_id IS NOT NULL AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1
+SELECT id, ca_id, name, serial, spki_sha256, not_after, created_at, revoked_at, role, issuer_spki_sha256 FROM admin_cert WHERE name = $1 AND ca_id IS NOT NULL AND (revoked_at IS NULL OR revoked_at > clock_timestamp()) ORDER BY id DESC LIMIT 1
 `
 
-// AdminCertNewest is the newest certificate of ours of a name that was not revoked, expired or not.
+// AdminCertNewest is the newest certificate of ours of a name that was not revoked, expired or not. The time is that of the
+// moment: now() is when the transaction began, perhaps before a revocation that it has waited for.
 func (q *Queries) AdminCertNewest(ctx context.Context, name string) (AdminCert, error) {
 	row := q.db.QueryRow(ctx, adminCertNewest, name)
 	var i AdminCert
@@ -134,8 +135,8 @@ func (q *Queries) AdminCertNewest(ctx context.Context, name string) (AdminCert, 
 }
 
 const adminCertRevoke = `-- name: AdminCertRevoke :many
-UPDATE admin_cert SET revoked_at = least(revoked_at, now() + make_interval(secs => $1::double precision))
-WHERE name = $2 AND ($3::text = '' OR serial = $3) AND (NOT $4::boolean OR ca_id IS NOT NULL) AND (revoked_at IS NULL OR revoked_at > now())
+UPDATE admin_cert SET revoked_at = least(revoked_at, clock_timestamp() + make_interval(secs => $1::double precision))
+WHERE name = $2 AND ($3::text = '' OR serial = $3) AND (NOT $4::boolean OR ca_id IS NOT NULL) AND (revoked_at IS NULL OR revoked_at > clock_timestamp())
 RETURNING serial, role, revoked_at::timestamptz AS revoked_at
 `
 
@@ -153,7 +154,7 @@ type AdminCertRevokeRow struct {
 }
 
 // AdminCertRevoke ends the certificates of a name, or the one of a serial if that is not empty, after a while. An end that
-// was decided before and comes sooner stays. A renewal ends ours only.
+// was decided before and comes sooner stays. A renewal ends ours only. The time is that of the moment, as above.
 func (q *Queries) AdminCertRevoke(ctx context.Context, arg AdminCertRevokeParams) ([]AdminCertRevokeRow, error) {
 	rows, err := q.db.Query(ctx, adminCertRevoke,
 		arg.AfterSeconds,

@@ -22,12 +22,13 @@ SELECT name, role, issuer_spki_sha256, coalesce(revoked_at <= now(), false)::boo
 SELECT count(*) FROM admin_cert;
 
 -- name: AdminCertNewest :one
--- AdminCertNewest is the newest certificate of ours of a name that was not revoked, expired or not.
-SELECT * FROM admin_cert WHERE name = @name AND ca_id IS NOT NULL AND (revoked_at IS NULL OR revoked_at > now()) ORDER BY id DESC LIMIT 1;
+-- AdminCertNewest is the newest certificate of ours of a name that was not revoked, expired or not. The time is that of the
+-- moment: now() is when the transaction began, perhaps before a revocation that it has waited for.
+SELECT * FROM admin_cert WHERE name = @name AND ca_id IS NOT NULL AND (revoked_at IS NULL OR revoked_at > clock_timestamp()) ORDER BY id DESC LIMIT 1;
 
 -- name: AdminCertRevoke :many
 -- AdminCertRevoke ends the certificates of a name, or the one of a serial if that is not empty, after a while. An end that
--- was decided before and comes sooner stays. A renewal ends ours only.
-UPDATE admin_cert SET revoked_at = least(revoked_at, now() + make_interval(secs => @after_seconds::double precision))
-WHERE name = @name AND (@serial::text = '' OR serial = @serial) AND (NOT @only_ours::boolean OR ca_id IS NOT NULL) AND (revoked_at IS NULL OR revoked_at > now())
+-- was decided before and comes sooner stays. A renewal ends ours only. The time is that of the moment, as above.
+UPDATE admin_cert SET revoked_at = least(revoked_at, clock_timestamp() + make_interval(secs => @after_seconds::double precision))
+WHERE name = @name AND (@serial::text = '' OR serial = @serial) AND (NOT @only_ours::boolean OR ca_id IS NOT NULL) AND (revoked_at IS NULL OR revoked_at > clock_timestamp())
 RETURNING serial, role, revoked_at::timestamptz AS revoked_at;
