@@ -65,24 +65,36 @@ const (
 // ProposalStates are the words for a query.
 var ProposalStates = []string{ProposalPending, ProposalAdopted, ProposalDiscarded, ProposalAll}
 
-// Proposals lists what hosts proposed, the newest first and without secrets, of a state, from before a proposal on (nil: from
-// the newest), and whether there is more.
-func (s *Service) Proposals(ctx context.Context, accountID int64, state string, before *uuid.UUID, limit int) (page []db.CredentialProposalListRow, more bool, err error) {
-	page, err = s.store.CredentialProposalList(ctx, db.CredentialProposalListParams{
+// Proposal is a login that a host brought and may not make canonical, without the login.
+type Proposal struct {
+	db.CredentialProposalListRow
+	Warnings []Warning // what to know before it is adopted; nil once it was decided
+}
+
+// Proposals lists what hosts proposed, the newest first, of a state, from before a proposal on (nil: from the newest), and
+// whether there is more.
+func (s *Service) Proposals(ctx context.Context, accountID int64, state string, before *uuid.UUID, limit int) (page []Proposal, more bool, err error) {
+	rows, err := s.store.CredentialProposalList(ctx, db.CredentialProposalListParams{
 		AccountID: accountID, State: state, Before: before, Max: int32(limit) + 1, //nolint:gosec // a page
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("listing proposals: %w", err)
 	}
-	if more = len(page) > limit; more {
-		page = page[:limit]
+	if more = len(rows) > limit; more {
+		rows = rows[:limit]
+	}
+	_, current, err := currentOf(ctx, s.store.Queries, accountID)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, row := range rows {
+		p := Proposal{CredentialProposalListRow: row}
+		if row.DecidedAt == nil {
+			p.Warnings = adoptionWarnings(&current, offer{row.ChatGPTAccount, row.AccessExpiresAt, row.HasRefreshToken, row.BaseGeneration}, s.now())
+		}
+		page = append(page, p)
 	}
 	return page, more, nil
-}
-
-// Proposal returns one. It holds the login, sealed. Errors: ErrNoProposal.
-func (s *Service) Proposal(ctx context.Context, id uuid.UUID) (*db.CredentialProposal, error) {
-	return proposal(ctx, s.store.Queries, id)
 }
 
 func proposal(ctx context.Context, q *db.Queries, id uuid.UUID) (*db.CredentialProposal, error) {
@@ -96,40 +108,29 @@ func proposal(ctx context.Context, q *db.Queries, id uuid.UUID) (*db.CredentialP
 	return &row, nil
 }
 
-// PlanAdoption says what to know before a proposal is adopted. Errors: ErrNoProposal.
-func (s *Service) PlanAdoption(ctx context.Context, id uuid.UUID) ([]Warning, error) {
-	p, err := proposal(ctx, s.store.Queries, id)
-	if err != nil {
-		return nil, err
-	}
-	_, current, err := currentOf(ctx, s.store.Queries, p.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	return adoptionWarnings(&current, p, s.now()), nil
+// offer is what there is to know of a proposal before it is adopted.
+type offer struct {
+	account    *string
+	expiresAt  *time.Time
+	hasRefresh bool
+	base       int64
 }
 
-func adoptionWarnings(current *Generation, p *db.CredentialProposal, now time.Time) (warnings []Warning) {
-	theirs := proposed(p)
+func adoptionWarnings(current *Generation, o offer, now time.Time) (warnings []Warning) {
 	warn := func(when bool, w Warning) {
 		if when {
 			warnings = append(warnings, w)
 		}
 	}
-	warn(p.AccessExpiresAt != nil && !p.AccessExpiresAt.After(now), WarnExpired)
-	warn(otherAccount(&current.Version, theirs), WarnOtherAccount)
-	warn(p.AccessSHA256 != nil && p.RefreshSHA256 == nil, WarnNoRefresh)
-	warn(p.BaseGeneration != current.Number, WarnMovedOn)
-	warn(sameTokens(&current.Version, theirs), WarnSameAsCurrent)
-	return warnings
-}
-
-func proposed(p *db.CredentialProposal) *Version {
-	v := &Version{Digest: Digest(p.Digest), AccessSHA256: p.AccessSHA256, RefreshSHA256: p.RefreshSHA256}
-	if p.ChatGPTAccount != nil {
-		v.ChatGPTAccountID = *p.ChatGPTAccount
+	theirs := &Version{}
+	if o.account != nil {
+		theirs.ChatGPTAccountID = *o.account
 	}
-	return v
+	warn(o.expiresAt != nil && !o.expiresAt.After(now), WarnExpired)
+	warn(otherAccount(&current.Version, theirs), WarnOtherAccount)
+	warn(!o.hasRefresh, WarnNoRefresh)
+	warn(o.base != current.Number, WarnMovedOn)
+	return warnings
 }
 
 // Adopt makes a proposal the fleet's login, and begins a new lineage with it. confirm: the admin accepts the warnings.
@@ -147,8 +148,13 @@ func (s *Service) Adopt(ctx context.Context, id uuid.UUID, confirm bool, by audi
 			return err
 		}
 		outcome.Verdict, outcome.Current = Unchanged, current
-		if !sameTokens(&current.Version, proposed(p)) && !bytes.Equal(current.Digest[:], p.Digest) {
-			if err := s.takeProposal(ctx, q, p, row, confirm, by, outcome); err != nil {
+		theirs := &Version{AccessSHA256: p.AccessSHA256, RefreshSHA256: p.RefreshSHA256}
+		if !sameTokens(&current.Version, theirs) && !bytes.Equal(current.Digest[:], p.Digest) {
+			offered := offer{p.ChatGPTAccount, p.AccessExpiresAt, p.RefreshSHA256 != nil, p.BaseGeneration}
+			if warnings := adoptionWarnings(&current, offered, s.now()); len(warnings) > 0 && !confirm {
+				return ErrRisky.With("warnings", warnings)
+			}
+			if err := s.takeProposal(ctx, q, p, row, by, outcome); err != nil {
 				return err
 			}
 		}
@@ -161,7 +167,7 @@ func (s *Service) Adopt(ctx context.Context, id uuid.UUID, confirm bool, by audi
 	})
 }
 
-func (s *Service) takeProposal(ctx context.Context, q *db.Queries, p *db.CredentialProposal, row *db.Generation, confirm bool, by audit.Actor, outcome *Outcome) error {
+func (s *Service) takeProposal(ctx context.Context, q *db.Queries, p *db.CredentialProposal, row *db.Generation, by audit.Actor, outcome *Outcome) error {
 	was, err := q.GenerationWas(ctx, db.GenerationWasParams{
 		AccountID: p.AccountID, Digest: p.Digest, AccessSHA256: p.AccessSHA256, RefreshSHA256: p.RefreshSHA256,
 	})
@@ -170,9 +176,6 @@ func (s *Service) takeProposal(ctx context.Context, q *db.Queries, p *db.Credent
 		return fmt.Errorf("looking for an earlier generation: %w", err)
 	case was:
 		return ErrProposalSpent
-	}
-	if warnings := adoptionWarnings(&outcome.Current, p, s.now()); len(warnings) > 0 && !confirm {
-		return ErrRisky.With("warnings", warnings)
 	}
 	body, err := s.keyring.Open(proposalPlace(p.ID), p.BodySealed)
 	if err != nil {

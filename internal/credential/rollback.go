@@ -26,12 +26,11 @@ type Warning string
 
 // The warnings.
 const (
-	WarnExpired       Warning = "access_expired"   // its access token has expired: hosts have to refresh it at once
-	WarnOtherLineage  Warning = "other_lineage"    // it is another login, whose refresh token somebody may have spent since
-	WarnOtherAccount  Warning = "other_account"    // it belongs to another ChatGPT account than the current login
-	WarnNoRefresh     Warning = "no_refresh_token" // nobody can refresh it: it ends with its access token
-	WarnMovedOn       Warning = "login_moved_on"   // the fleet's login has changed since the proposal was made
-	WarnSameAsCurrent Warning = "same_tokens"      // its tokens are those of the current login
+	WarnExpired      Warning = "access_expired"   // its access token has expired: hosts have to refresh it at once
+	WarnOtherLineage Warning = "other_lineage"    // it is another login, whose refresh token somebody may have spent since
+	WarnOtherAccount Warning = "other_account"    // it belongs to another ChatGPT account than the current login
+	WarnNoRefresh    Warning = "no_refresh_token" // nobody can refresh it: it ends with its access token
+	WarnMovedOn      Warning = "login_moved_on"   // the fleet's login has changed since the proposal was made
 )
 
 // Rollback is what a rollback comes to.
@@ -179,4 +178,15 @@ func (s *Service) refreshed(auth *jsondoc.Object, before *db.Generation) (*Docum
 		return nil, ErrUnreadable.WithCause(err)
 	}
 	return upload, nil
+}
+
+// Text says a warning in a sentence.
+func (w Warning) Text() string { return warningTexts[w] }
+
+var warningTexts = map[Warning]string{
+	WarnExpired:      "Its access token has expired: Codex works again only where it can be refreshed.",
+	WarnOtherLineage: "It belongs to another login. If its refresh token was spent since, Codex works until the access token expires, and then needs a new login.",
+	WarnOtherAccount: "It belongs to another ChatGPT account than the fleet's login of now.",
+	WarnNoRefresh:    "It has no refresh token: Codex works until the access token expires, and then needs a new login.",
+	WarnMovedOn:      "The fleet's login has changed since this one was brought.",
 }
