@@ -187,7 +187,7 @@ func (s *Surface) adopt(r *call.Request, by audit.Actor) (any, error) {
 	if err := r.Decode(&request); err != nil {
 		return nil, err
 	}
-	outcome, err := s.cfg.Credentials.Adopt(r.Context(), id, request.Confirm, by)
+	outcome, err := s.cfg.Credentials.Adopt(r.Context(), id, credential.AdoptOptions{Confirm: request.Confirm}, by)
 	if err != nil {
 		return nil, err
 	}

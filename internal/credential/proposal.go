@@ -133,11 +133,16 @@ func adoptionWarnings(current *Generation, o offer, now time.Time) (warnings []W
 	return warnings
 }
 
-// Adopt makes a proposal the fleet's login, and begins a new lineage with it. confirm: the admin accepts the warnings.
+// AdoptOptions are the terms of an adoption.
+type AdoptOptions struct {
+	Confirm bool // the admin accepts the warnings
+}
+
+// Adopt makes a proposal the fleet's login, and begins a new lineage with it.
 //
 // Errors: ErrNoProposal, ErrProposalDecided, ErrProposalSpent, ErrRisky, ErrUnreadable, ErrContended. On any error the
 // canonical credential and the proposal are unchanged.
-func (s *Service) Adopt(ctx context.Context, id uuid.UUID, confirm bool, by audit.Actor) (*Outcome, error) {
+func (s *Service) Adopt(ctx context.Context, id uuid.UUID, opts AdoptOptions, by audit.Actor) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
 		p, err := s.decide(ctx, q, id, ProposalAdopted, by)
 		if err != nil {
@@ -151,7 +156,7 @@ func (s *Service) Adopt(ctx context.Context, id uuid.UUID, confirm bool, by audi
 		theirs := &Version{AccessSHA256: p.AccessSHA256, RefreshSHA256: p.RefreshSHA256}
 		if !sameTokens(&current.Version, theirs) && !bytes.Equal(current.Digest[:], p.Digest) {
 			offered := offer{p.ChatGPTAccount, p.AccessExpiresAt, p.RefreshSHA256 != nil, p.BaseGeneration}
-			if warnings := adoptionWarnings(&current, offered, s.now()); len(warnings) > 0 && !confirm {
+			if warnings := adoptionWarnings(&current, offered, s.now()); len(warnings) > 0 && !opts.Confirm {
 				return ErrRisky.With("warnings", warnings)
 			}
 			if err := s.takeProposal(ctx, q, p, row, by, outcome); err != nil {

@@ -69,7 +69,7 @@ func TestAdopt(t *testing.T) {
 	if n := value[int](t, s, "SELECT count(*)::int FROM credential_proposal WHERE body_sealed LIKE '%rt_%' OR body_sealed NOT LIKE 'sbox:v2:%'"); n != 0 {
 		t.Error("a proposal is not sealed")
 	}
-	outcome, err := s.Adopt(t.Context(), id, false, admin)
+	outcome, err := s.Adopt(t.Context(), id, credential.AdoptOptions{}, admin)
 	if err != nil || outcome.Verdict != credential.Updated || outcome.Current.Number != 2 {
 		t.Fatalf("got %+v, %v", outcome, err)
 	}
@@ -81,7 +81,7 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("got %s, want a lineage of its own, by an admin, from the host", got)
 	}
 	for name, decide := range map[string]func() error{
-		"adopt":   func() error { _, err := s.Adopt(t.Context(), id, true, admin); return err },
+		"adopt":   func() error { _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); return err },
 		"discard": func() error { _, err := s.Discard(t.Context(), id, admin); return err },
 		"reopen":  func() error { _, err := s.Reopen(t.Context(), id, admin); return err },
 	} {
@@ -113,7 +113,7 @@ func TestDiscard(t *testing.T) {
 	if got := s.proposals(t, credential.ProposalPending); len(got) != 0 {
 		t.Errorf("it came back: %+v", got)
 	}
-	if _, err := s.Adopt(t.Context(), id, true, admin); !errors.Is(err, credential.ErrProposalDecided) {
+	if _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); !errors.Is(err, credential.ErrProposalDecided) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := s.Reopen(t.Context(), id, admin); err != nil {
@@ -149,13 +149,13 @@ func TestAdoptWarnings(t *testing.T) {
 	if got := s.proposals(t, credential.ProposalPending)[0].Warnings; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if _, err := s.Adopt(t.Context(), id, false, admin); !errors.Is(err, credential.ErrRisky) {
+	if _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{}, admin); !errors.Is(err, credential.ErrRisky) {
 		t.Errorf("got %v", err)
 	}
 	if n := len(s.proposals(t, credential.ProposalPending)); n != 1 {
 		t.Error("a refusal closed the proposal")
 	}
-	if _, err := s.Adopt(t.Context(), id, true, admin); err != nil {
+	if _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); err != nil {
 		t.Fatal(err)
 	}
 
@@ -202,7 +202,7 @@ func TestProposalsAreBounded(t *testing.T) {
 	if len(left) != 5 || left[0].FQDN != "quiet.example" {
 		t.Fatalf("got %d after its host is gone", len(left))
 	}
-	if outcome, err := s.Adopt(t.Context(), left[0].ID, true, admin); err != nil || outcome.Verdict != credential.Updated {
+	if outcome, err := s.Adopt(t.Context(), left[0].ID, credential.AdoptOptions{Confirm: true}, admin); err != nil || outcome.Verdict != credential.Updated {
 		t.Errorf("got %+v, %v", outcome, err)
 	}
 }
@@ -234,7 +234,7 @@ func TestAdoptRace(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		run("adopt", func() error { _, err := s.Adopt(t.Context(), id, true, admin); return err })
+		run("adopt", func() error { _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); return err })
 		run("discard", func() error { _, err := s.Discard(t.Context(), id, admin); return err })
 		file := s.document(t, login(time.Duration(i+2)*time.Hour))
 		run("store", func() error {

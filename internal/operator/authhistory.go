@@ -210,7 +210,7 @@ func (c *Console) AuthAdopt(ctx context.Context, text string) error {
 	if err := c.confirm("Make it the fleet's login?"); err != nil {
 		return err
 	}
-	outcome, err := c.credentials.Adopt(ctx, id, true, c.by)
+	outcome, err := c.credentials.Adopt(ctx, id, credential.AdoptOptions{Confirm: true}, c.by)
 	if err != nil {
 		return unknownLogin(err)
 	}
