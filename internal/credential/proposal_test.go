@@ -81,7 +81,10 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("got %s, want a lineage of its own, by an admin, from the host", got)
 	}
 	for name, decide := range map[string]func() error{
-		"adopt":   func() error { _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); return err },
+		"adopt": func() error {
+			_, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin)
+			return err
+		},
 		"discard": func() error { _, err := s.Discard(t.Context(), id, admin); return err },
 		"reopen":  func() error { _, err := s.Reopen(t.Context(), id, admin); return err },
 	} {
@@ -172,7 +175,7 @@ func TestAdoptWarnings(t *testing.T) {
 	}
 	s.put(t, other, login(40*time.Hour), credential.Digest{})
 	spent := value[string](t, s, "UPDATE credential_proposal SET decided_at = NULL, decision = NULL, decided_by = NULL WHERE decided_by = 'cdxgate' RETURNING id::text")
-	if _, err := s.Adopt(t.Context(), mustUUID(t, spent), true, admin); !errors.Is(err, credential.ErrProposalSpent) {
+	if _, err := s.Adopt(t.Context(), mustUUID(t, spent), credential.AdoptOptions{Confirm: true}, admin); !errors.Is(err, credential.ErrProposalSpent) {
 		t.Errorf("got %v, want %v", err, credential.ErrProposalSpent)
 	}
 }
@@ -234,7 +237,10 @@ func TestAdoptRace(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		run("adopt", func() error { _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin); return err })
+		run("adopt", func() error {
+			_, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Confirm: true}, admin)
+			return err
+		})
 		run("discard", func() error { _, err := s.Discard(t.Context(), id, admin); return err })
 		file := s.document(t, login(time.Duration(i+2)*time.Hour))
 		run("store", func() error {
