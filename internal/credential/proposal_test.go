@@ -92,8 +92,8 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("%s again: got %v", name, err)
 		}
 	}
-	// Its host has it under another last_refresh: it is given the canonical bytes, and nothing waits again.
-	if got := s.put(t, quiet, login(time.Hour), credential.Digest{}); got.Verdict != credential.Outdated || got.Quarantined {
+	// Its host has what is canonical now, and nothing waits again.
+	if got := s.put(t, quiet, login(time.Hour), credential.Digest{}); got.Verdict != credential.Unchanged || got.Quarantined {
 		t.Errorf("its host comes again: got %+v", got)
 	}
 	if got := s.proposals(t, credential.ProposalAll); len(got) != 1 || *got[0].Decision != "adopted" || *got[0].DecidedBy != "alice" {

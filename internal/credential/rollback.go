@@ -60,7 +60,7 @@ type RollbackOptions struct {
 
 // RollBack delivers the access token of an earlier generation again, as a new generation. It never brings back a refresh
 // token: the document carries the newest one of the earlier generation's lineage, since every other is spent. Its
-// last_refresh is now, or hosts would take what they have for newer.
+// last_refresh is just after that of the current one, or hosts would take what they have for newer.
 //
 // Errors: ErrNoGeneration, ErrRollbackCurrent, ErrNone, ErrMovedOn, ErrRisky, ErrUnreadable, ErrContended.
 func (s *Service) RollBack(ctx context.Context, accountID, number int64, opts RollbackOptions, by audit.Actor) (*Outcome, error) {
@@ -166,13 +166,13 @@ func (s *Service) document(row *db.Generation) (*jsondoc.Object, error) {
 }
 
 // refreshed is a document of ours that is to take the place of before (nil: of none) on every host: with a last_refresh
-// of now, and after that of before whatever the clocks say.
+// after that of before, and no later than it must be, so that what a host has renewed meanwhile is newer still.
 func (s *Service) refreshed(auth *jsondoc.Object, before *db.Generation) (*Document, error) {
-	at := s.now().Truncate(time.Microsecond)
-	if before != nil && !at.After(before.LastRefreshAt) {
+	at, known := parseRFC3339(auth.Text("last_refresh"))
+	if before != nil && (!known || !at.After(before.LastRefreshAt)) {
 		at = before.LastRefreshAt.UTC().Add(time.Microsecond)
+		auth.Set("last_refresh", at.Format("2006-01-02T15:04:05.000000Z"))
 	}
-	auth.Set("last_refresh", at.Format("2006-01-02T15:04:05.000000Z"))
 	upload, err := Canonicalise(auth, Options{Now: at, MinTokenLength: s.cfg.MinTokenLength})
 	if err != nil {
 		return nil, ErrUnreadable.WithCause(err)
