@@ -98,6 +98,10 @@ const (
 	ActionHostVersion      = "admin.host.client_version_override"
 
 	ActionAdminSessionRevoke = "admin.session.revoke"
+	ActionCredentialRollback = "admin.credential.rollback"
+	ActionCredentialAdopt    = "admin.credential.adopt"
+	ActionCredentialDiscard  = "admin.credential.discard"
+	ActionCredentialReopen   = "admin.credential.reopen"
 )
 
 // Details is what an entry says beyond actor and action. Values must be free of secrets.
