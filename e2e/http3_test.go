@@ -29,7 +29,7 @@ const said = 50 * time.Millisecond
 func (m *mute) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, from, err := m.PacketConn.ReadFrom(p)
 	if !m.heard.Load() {
-		time.Sleep(said)
+		<-time.After(said)
 		m.heard.Store(true)
 	}
 	return n, from, err
