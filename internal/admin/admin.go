@@ -25,6 +25,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/openapi"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
@@ -38,6 +39,7 @@ type Config struct {
 	Limits      *ratelimit.Service
 	Policy      *policy.Service
 	Usage       *usage.Service
+	Quota       *quota.Service
 	Library     *library.Service
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
@@ -120,6 +122,7 @@ func (s *Surface) handleFleet() {
 	s.handle(http.MethodPost, "/admin/cdx-silent", access.PolicyWrite, s.decide(cdxSilent))
 	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decide(codexVersion))
 	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
+	s.handle(http.MethodPost, "/admin/chatgpt/usage/refresh", access.QuotaRefresh, s.refreshQuota)
 }
 
 // handleReading adds the routes that only tell.
@@ -130,6 +133,8 @@ func (s *Surface) handleReading() {
 	s.handle(http.MethodGet, "/admin/usage/ingests", access.UsageRead, s.ingests)
 	s.handle(http.MethodGet, "/admin/usage/cost-history", access.UsageRead, s.costHistory)
 	s.handle(http.MethodGet, "/admin/tokens", access.UsageRead, s.tokens)
+	s.handle(http.MethodGet, "/admin/chatgpt/usage", access.UsageRead, s.quota)
+	s.handle(http.MethodGet, "/admin/chatgpt/usage/history", access.UsageRead, s.quotaHistory)
 }
 
 // handleLibrary adds the routes about the files that hosts share.

@@ -39,6 +39,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
@@ -65,6 +66,8 @@ type Options struct {
 
 	AdminCA []*x509.Certificate // authorities of the operator's own that the admin door trusts
 
+	ChatGPT string // base URL of who is asked about the quota. Default: nobody is
+
 	PublicURL string // what the gateway believes its hosts reach it by. Default: the constant of that name
 }
 
@@ -76,6 +79,7 @@ type Gateway struct {
 	Certs       *adminca.Service
 	Access      *access.Service
 	Usage       *usage.Service
+	Quota       *quota.Service
 	Library     *library.Service
 	Policy      *policy.Service
 	Limits      *ratelimit.Service
@@ -131,17 +135,18 @@ func (g *Gateway) compose(opts Options) {
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: publicURL, Now: opts.Now})
+	g.Quota = quota.New(g.Core.DB, quota.Config{URL: opts.ChatGPT, Login: g.Credentials.AccessToken, Now: opts.Now, Logger: g.Logger()})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir, Authorities: opts.AdminCA})
 	g.adminCA = opts.AdminCA
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: publicURL,
-		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
+		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Access = access.New(g.Core.DB)
 	g.Admin = admin.New(admin.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library,
 		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Hosts: hostapi.Describe(publicURL), Version: Version, InstallID: g.Core.InstallationID.String(),
 		Now: opts.Now, Logger: g.Logger(),
 	})

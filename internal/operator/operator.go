@@ -29,6 +29,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	SeedTTL    time.Duration
 	AdminCA    []*x509.Certificate // the operator's own authorities that vouch for admins
 	Limits     ratelimit.Rules     // of the gateway
+	ChatGPTURL string              // who is asked about the quota; empty: nobody is
 	LoginSite  string              // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool                // print one JSON document instead of words
 	Yes        bool                // answer every question with yes
@@ -64,6 +66,7 @@ type Console struct {
 	access      *access.Service
 	library     *library.Service
 	policies    *policy.Service
+	quota       *quota.Service
 	limits      *ratelimit.Service
 	account     db.Account
 	by          audit.Actor
@@ -86,6 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		limits:      ratelimit.New(core.DB, cfg.Limits),
 		by:          Actor(),
 	}
+	c.quota = quota.New(core.DB, quota.Config{URL: cfg.ChatGPTURL, Login: c.credentials.AccessToken})
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking up the account: %w", err), c.Close())
 	}
