@@ -25,6 +25,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	Policy      *policy.Service
 	Usage       *usage.Service
 	Library     *library.Service
+	Codex       *release.Codex
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	Hosts       []openapi.Group        // the calls for hosts, to be described beside the surface's own
@@ -113,8 +115,11 @@ func (s *Surface) handleFleet() {
 	s.handle(http.MethodPost, "/admin/quota-mode", access.PolicyWrite, s.decide(quotaMode))
 	s.handle(http.MethodGet, "/admin/cdx-silent", access.PolicyRead, s.decided(cdxSilent))
 	s.handle(http.MethodPost, "/admin/cdx-silent", access.PolicyWrite, s.decide(cdxSilent))
-	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decide(codexVersion))
+	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decideVersion)
+	s.handle(http.MethodPost, "/admin/versions/check", access.PolicyWrite, s.checkVersions)
 	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
+	s.handle(http.MethodGet, "/admin/runner", access.CredentialRead, s.runner)
+	s.handle(http.MethodPost, "/admin/runner/run", access.CredentialWrite, s.runRunner)
 }
 
 // handleReading adds the routes that only tell.

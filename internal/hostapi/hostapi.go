@@ -23,6 +23,7 @@ type Config struct {
 	Fleet          *fleet.Service
 	Credentials    *credential.Service
 	Clients        *release.Clients
+	Codex          *release.Codex
 	Usage          *usage.Service
 	Library        *library.Service
 	Policy         *policy.Service

@@ -26,10 +26,12 @@ import (
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/github"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/release"
 )
 
 // ErrDeclined is a question that was answered with no, or that nobody was there to answer.
@@ -45,6 +47,7 @@ type Config struct {
 	SeedTTL    time.Duration
 	AdminCA    []*x509.Certificate // the operator's own authorities that vouch for admins
 	Limits     ratelimit.Rules     // of the gateway
+	GitHub     *github.Client      // asked for the newest Codex; nil: nobody is
 	LoginSite  string              // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool                // print one JSON document instead of words
 	Yes        bool                // answer every question with yes
@@ -64,6 +67,7 @@ type Console struct {
 	access      *access.Service
 	library     *library.Service
 	policies    *policy.Service
+	codex       *release.Codex
 	limits      *ratelimit.Service
 	account     db.Account
 	by          audit.Actor
@@ -83,6 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		access:      access.New(core.DB),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
+		codex:       release.NewCodex(core.DB, cfg.GitHub),
 		limits:      ratelimit.New(core.DB, cfg.Limits),
 		by:          Actor(),
 	}

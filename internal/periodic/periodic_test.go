@@ -21,8 +21,8 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
-				Name: "count", Every: time.Minute,
+			New(nil, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
+				Name: "count", Every: time.Minute, Local: true,
 				Run: func(context.Context) (int, error) {
 					switch n := int(passes.Add(1)); n {
 					case 1, 2: // there is more to do than one batch
@@ -33,7 +33,7 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 						return 0, nil
 					}
 				},
-			}})
+			}}).Run(ctx)
 		}()
 		synctest.Wait()
 		if n := passes.Load(); n != 3 {
@@ -61,14 +61,14 @@ func TestStoppingWaitsForThePassUnderWay(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
-				Name: "slow", Every: time.Hour,
+			New(nil, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
+				Name: "slow", Every: time.Hour, Local: true,
 				Run: func(ctx context.Context) (int, error) {
 					<-ctx.Done()
 					ended.Store(true)
 					return 0, ctx.Err()
 				},
-			}})
+			}}).Run(ctx)
 		}()
 		synctest.Wait()
 		cancel()

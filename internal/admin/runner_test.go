@@ -1,0 +1,99 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cdxgate/cdxgate/db"
+	"github.com/cdxgate/cdxgate/internal/audit"
+	"github.com/cdxgate/cdxgate/internal/credential/authtest"
+	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+)
+
+var (
+	runnerShape = shape{
+		"enabled": "b", "runner_url": "0", "last_daily_check": "0", "last_failure": "0", "last_ok": "0", "state": "0", "boot_id": "0", "base_url": "0",
+		"timeout_seconds": "0", "counts": "o", "latest_validation": "o0", "latest_runner_store": "o0", "canonical_auth": "o0",
+	}
+	canonicalShape = shape{"payload_id": "n", "created_at": "s", "last_refresh": "s", "digest": "s", "source_host_id": "n0", "source_host": "o0"}
+	entryShape     = shape{
+		"id": "n", "created_at": "s", "details": "o", "status": "s0", "reason": "s0", "digest": "s0", "last_refresh": "s0", "host": "o0",
+	}
+	hostRefShape = shape{"id": "n", "fqdn": "s", "ip": "s0"}
+)
+
+// record adds an entry to the audit trail, as a runner would.
+func (o *office) record(t *testing.T, e audit.Entry) {
+	t.Helper()
+	e.Actor = audit.Gateway
+	err := o.Core.DB.WithTx(t.Context(), func(q *db.Queries) error { return audit.Record(t.Context(), q, e) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An installation without a runner says so, and all else that there is to say.
+func TestNoRunner(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	empty := runnerShape.check(t, "runner", o.data(t, o.get(t, "/admin/runner")))
+	if string(empty["enabled"]) != "false" || string(empty["counts"]) != `{"validations_24h":0,"runner_store_24h":0}` || string(empty["canonical_auth"]) != "null" || string(empty["latest_validation"]) != "null" {
+		t.Errorf("got %s", empty)
+	}
+	run := func(status int, code string) {
+		t.Helper()
+		if a := o.post(t, "/admin/runner/run", `{}`); a.Status != status || a.Envelope.Code != code {
+			t.Errorf("got %d %s, want %d %s", a.Status, a.Body, status, code)
+		}
+	}
+	run(http.StatusNotFound, "no_credential")
+
+	o.Upload(t, authtest.New(authtest.Options{LastRefresh: time.Now().Add(-time.Hour)}))
+	run(http.StatusServiceUnavailable, "runner_not_configured")
+	uploaded := runnerShape.check(t, "runner", o.data(t, o.get(t, "/admin/runner")))
+	if canonical := canonicalShape.check(t, "canonical_auth", uploaded["canonical_auth"]); string(canonical["payload_id"]) != "1" || string(canonical["source_host"]) != "null" || len(canonical["digest"]) != 66 {
+		t.Errorf("an admin's: got %s", canonical)
+	}
+
+	host := o.registered(t, `{"fqdn":"atlas.example"}`).Host
+	login := authtest.New(authtest.Options{LastRefresh: time.Now().Add(-time.Minute)})
+	if a := o.Do(t, gatewaytest.Request{Path: "/auth", Key: host.APIKey, Body: `{"command":"store","auth":` + string(login) + `}`}); a.Status != http.StatusOK {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	o.Exec(t, "UPDATE generation SET source_host_id = $1", host.ID)
+	for i, at := range []time.Duration{-25 * time.Hour, -time.Hour, -time.Minute} {
+		o.record(t, audit.Entry{At: time.Now().Add(at), Action: "auth.validate", HostID: host.ID, Details: audit.Details{
+			"status": "fail", "reason": fmt.Sprint("try ", i), "latency_ms": 812, "trigger": "manual",
+		}})
+	}
+	o.record(t, audit.Entry{At: time.Now(), Action: "auth.runner_store", Details: audit.Details{"status": 7, "digest": "aa41"}})
+	got := runnerShape.check(t, "runner", o.data(t, o.get(t, "/admin/runner")))
+	if string(got["counts"]) != `{"validations_24h":2,"runner_store_24h":1}` {
+		t.Errorf("got %s, want what is of the last day", got["counts"])
+	}
+	entry := entryShape.check(t, "latest_validation", got["latest_validation"])
+	if string(entry["status"]) != `"fail"` || string(entry["reason"]) != `"try 2"` || string(entry["digest"]) != "null" || !strings.Contains(string(entry["details"]), `"latency_ms"`) {
+		t.Errorf("got %s, want the newest", entry)
+	}
+	canonical := canonicalShape.check(t, "canonical_auth", got["canonical_auth"])
+	for name, raw := range map[string]json.RawMessage{"host": entry["host"], "source_host": canonical["source_host"]} {
+		ref := hostRefShape.check(t, name, raw)
+		if want := fmt.Sprintf(`{"id":%d,"fqdn":"atlas.example","ip":%q}`, host.ID, gatewaytest.DefaultFrom); string(raw) != want {
+			t.Errorf("%s: got %s (%s), want %s and nothing more", name, raw, ref, want)
+		}
+	}
+	store := entryShape.check(t, "latest_runner_store", got["latest_runner_store"])
+	if string(store["status"]) != "null" || string(store["digest"]) != `"aa41"` || string(store["host"]) != "null" {
+		t.Errorf("got %s", store)
+	}
+	o.Exec(t, "DELETE FROM host WHERE id = $1", host.ID)
+	gone := canonicalShape.check(t, "canonical_auth", runnerShape.check(t, "runner", o.data(t, o.get(t, "/admin/runner")))["canonical_auth"])
+	if string(gone["source_host_id"]) != "null" || string(gone["source_host"]) != "null" {
+		t.Errorf("a host that is gone: got %s", gone)
+	}
+	run(http.StatusServiceUnavailable, "runner_not_configured")
+}

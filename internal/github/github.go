@@ -1,0 +1,170 @@
+// Package github asks a releases API like GitHub's which Codex is the newest. What comes from there is believed only as far
+// as it has the form that it should have.
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultAPI is GitHub's own.
+const DefaultAPI = "https://api.github.com"
+
+// latestPath is the newest release of Codex, as GitHub calls it: no draft, no pre-release.
+const latestPath = "/repos/openai/codex/releases/latest"
+
+// Timeout bounds one look, everything included.
+const Timeout = 5 * time.Second
+
+const (
+	maxBody     = 4 << 20 // bytes; a release lists its files, about 200 KiB today
+	maxETag     = 256     // bytes
+	maxRedirect = 3
+	mostWait    = 24 * time.Hour
+)
+
+// RefusalError is an answer that is no release.
+type RefusalError struct {
+	Status int
+	Wait   time.Duration // GitHub does not want to be asked again so soon; 0: it does not say
+}
+
+// Error implements error.
+func (r *RefusalError) Error() string {
+	text := fmt.Sprintf("it answered %d %s", r.Status, http.StatusText(r.Status))
+	if r.Wait > 0 {
+		text += fmt.Sprintf(", and wants no question for %s", r.Wait.Round(time.Second))
+	}
+	return text
+}
+
+// Release is the newest Codex.
+type Release struct {
+	Version   string // N.N.N; "" when Unchanged
+	ETag      string // what the API calls this answer; "": nothing
+	Unchanged bool   // it is the one that was known by the ETag that was shown
+}
+
+// Client asks one API. It is safe for concurrent use.
+type Client struct {
+	url  string
+	http *http.Client
+}
+
+// New makes a client of the API at a base URL without a final slash. It connects through the proxy that the environment
+// names, if any.
+func New(base string) *Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = 64 << 10
+	transport.MaxIdleConns, transport.IdleConnTimeout = 1, Timeout // the next look is hours away
+	return &Client{url: base + latestPath, http: &http.Client{Transport: transport, Timeout: Timeout, CheckRedirect: stayThere}}
+}
+
+// stayThere follows an API that has moved a repository, not one that sends us elsewhere.
+func stayThere(r *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirect || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
+		return errors.New("it redirects to another place")
+	}
+	return nil
+}
+
+// Latest asks for the newest release, or whether it is still the one that etag is of; "": none is known.
+//
+// Errors: *[RefusalError]; others when there is no answer within Timeout, or one that makes no sense. None holds what the API
+// said, but for a tag.
+func (c *Client) Latest(ctx context.Context, etag string) (Release, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
+	if err != nil {
+		return Release{}, fmt.Errorf("asking the releases API: %w", err)
+	}
+	request.Header.Set("Accept", "application/vnd.github+json")
+	request.Header.Set("User-Agent", "cdxgate")
+	request.Header.Set("X-Github-Api-Version", "2022-11-28")
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return Release{}, fmt.Errorf("asking the releases API: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch {
+	case response.StatusCode == http.StatusNotModified && etag != "":
+		return Release{ETag: etag, Unchanged: true}, nil
+	case response.StatusCode != http.StatusOK:
+		return Release{}, fmt.Errorf("asking the releases API: %w", &RefusalError{Status: response.StatusCode, Wait: wait(response)})
+	}
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || !isJSON(kind) {
+		return Release{}, errors.New("the releases API answered something else than JSON")
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err != nil {
+		return Release{}, fmt.Errorf("reading the releases API's answer: %w", err)
+	}
+	if len(body) > maxBody {
+		return Release{}, fmt.Errorf("the releases API's answer has more than %d bytes", maxBody)
+	}
+	version, err := parse(body)
+	if err != nil {
+		return Release{}, err
+	}
+	return Release{Version: version, ETag: cleanETag(response.Header.Get("Etag"))}, nil
+}
+
+func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
+
+// tag is the form of the tags of Codex's releases for everybody.
+var tag = regexp.MustCompile(`^rust-v((?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8}))$`)
+
+func parse(body []byte) (version string, err error) {
+	var release struct {
+		TagName    *string `json:"tag_name"`
+		Draft      bool    `json:"draft"`
+		Prerelease bool    `json:"prerelease"`
+	}
+	if err := json.Unmarshal(body, &release); err != nil || release.TagName == nil {
+		return "", errors.New("the releases API's answer is no release")
+	}
+	if release.Draft || release.Prerelease {
+		return "", errors.New("the releases API's newest release is a draft or a pre-release")
+	}
+	match := tag.FindStringSubmatch(*release.TagName)
+	if match == nil {
+		return "", fmt.Errorf("the releases API's newest release has the tag %.64q; want rust-vN.N.N", *release.TagName)
+	}
+	return match[1], nil
+}
+
+// cleanETag is an ETag that may be kept and shown again; "" instead of one that may not.
+func cleanETag(etag string) string {
+	if len(etag) > maxETag || strings.ContainsFunc(etag, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return etag
+}
+
+// wait is how long the API wants to be left alone: Retry-After in seconds, or until its count of questions starts anew.
+func wait(response *http.Response) time.Duration {
+	header := response.Header
+	if seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32); err == nil && seconds > 0 {
+		return min(time.Duration(seconds)*time.Second, mostWait)
+	}
+	if header.Get("X-Ratelimit-Remaining") != "0" {
+		return 0
+	}
+	reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	now := time.Now().Unix()
+	return time.Duration(min(max(reset, now)-now, int64(mostWait/time.Second))) * time.Second
+}
