@@ -344,6 +344,7 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
 		{Name: "forget admin sessions", Every: time.Hour, Run: access.New(core.DB).Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
+		{Name: "forget decided logins", Every: time.Hour, Run: credentials.PruneProposals},
 		{Name: "sign the audit trail", Every: 9 * time.Second, Run: core.Audit.Sign, Local: true}, // its own chain, too; jitter included, 10 s at most
 	}
 	if source := a.github(); source != nil {

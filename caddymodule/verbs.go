@@ -20,7 +20,7 @@ func init() {
 		Name: "host", Short: "Adds, lists, shows, changes and removes the hosts of the fleet", CobraFunc: hostCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name: "auth", Short: "Uploads and shows the login that the fleet shares", CobraFunc: authCommand,
+		Name: "auth", Short: "Uploads and shows the login that the fleet shares, goes back to an earlier one, decides what hosts propose", CobraFunc: authCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name: "library", Short: "Keeps the slash commands that the fleet shares, and decides what hosts propose", CobraFunc: libraryCommand,
@@ -245,6 +245,8 @@ func changeFlags(cmd *cobra.Command, change *fleet.Change) {
 
 func authCommand(cmd *cobra.Command) {
 	var show operator.AuthShowOptions
+	var history operator.AuthHistoryOptions
+	var proposals operator.AuthProposalsOptions
 	addVerbs(cmd, "auth upload ~/.codex/auth.json", []verb{
 		{
 			use: "upload FILE", short: "Makes an auth.json the fleet's login; - reads standard input", args: 1,
@@ -262,6 +264,50 @@ func authCommand(cmd *cobra.Command) {
 			long: "Prints a single-use command for the shell of a machine that is logged in: it uploads that machine's auth.json,\n" +
 				"which is the fleet's login then. Nothing can be read with it.",
 			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthSeedCommand(ctx) },
+		},
+		{
+			use: "history", short: "Lists the logins that the fleet has and had, the newest first",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().IntVar(&history.Limit, "limit", 20, "how many at most")
+			},
+			check: func([]string) string {
+				if history.Limit < 1 || history.Limit > 10000 {
+					return "--limit is a number from 1 to 10000"
+				}
+				return ""
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.AuthHistory(ctx, history) },
+		},
+		{
+			use: "rollback GENERATION", short: "Delivers the access token of an earlier login again", args: 1,
+			long: "Delivers the access token of an earlier generation again, as a new generation, with the newest refresh token of that\n" +
+				"login: a refresh token that was spent never comes back. Says what it comes to and asks; --yes answers.",
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.AuthRollback(ctx, args[0])
+			},
+		},
+		{
+			use: "proposals", short: "Lists the logins that hosts brought and may not make the fleet's",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().BoolVar(&proposals.All, "all", false, "also those that were decided in the last 30 days")
+			},
+			run: func(ctx context.Context, c *operator.Console, _ []string) error {
+				return c.AuthProposals(ctx, proposals)
+			},
+		},
+		{
+			use: "adopt ID", short: "Makes a proposed login the fleet's", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.AuthAdopt(ctx, args[0]) },
+		},
+		{
+			use: "discard ID", short: "Closes a proposed login; nothing changes", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error {
+				return c.AuthDiscard(ctx, args[0])
+			},
+		},
+		{
+			use: "reopen ID", short: "Takes back that a proposed login was discarded", args: 1,
+			run: func(ctx context.Context, c *operator.Console, args []string) error { return c.AuthReopen(ctx, args[0]) },
 		},
 	})
 }

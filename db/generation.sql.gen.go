@@ -12,8 +12,42 @@ import (
 	"github.com/google/uuid"
 )
 
+const generationByNumber = `-- name: GenerationByNumber :one
+SELECT id, account_id, number, lineage, digest, body_sealed, chatgpt_account, access_sha256, refresh_sha256, access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, created_at, rolled_back_to FROM generation WHERE account_id = $1 AND number = $2
+`
+
+type GenerationByNumberParams struct {
+	AccountID int64
+	Number    int64
+}
+
+func (q *Queries) GenerationByNumber(ctx context.Context, arg GenerationByNumberParams) (Generation, error) {
+	row := q.db.QueryRow(ctx, generationByNumber, arg.AccountID, arg.Number)
+	var i Generation
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Lineage,
+		&i.Digest,
+		&i.BodySealed,
+		&i.ChatGPTAccount,
+		&i.AccessSHA256,
+		&i.RefreshSHA256,
+		&i.AccessIssuedAt,
+		&i.AccessExpiresAt,
+		&i.LastRefresh,
+		&i.LastRefreshAt,
+		&i.Source,
+		&i.SourceHostID,
+		&i.CreatedAt,
+		&i.RolledBackTo,
+	)
+	return i, err
+}
+
 const generationCurrent = `-- name: GenerationCurrent :one
-SELECT g.id, g.account_id, g.number, g.lineage, g.digest, g.body_sealed, g.chatgpt_account, g.access_sha256, g.refresh_sha256, g.access_issued_at, g.access_expires_at, g.last_refresh, g.last_refresh_at, g.source, g.source_host_id, g.created_at FROM generation g JOIN account a ON a.id = g.account_id AND a.generation = g.number
+SELECT g.id, g.account_id, g.number, g.lineage, g.digest, g.body_sealed, g.chatgpt_account, g.access_sha256, g.refresh_sha256, g.access_issued_at, g.access_expires_at, g.last_refresh, g.last_refresh_at, g.source, g.source_host_id, g.created_at, g.rolled_back_to FROM generation g JOIN account a ON a.id = g.account_id AND a.generation = g.number
 WHERE a.id = $1
 `
 
@@ -38,15 +72,16 @@ func (q *Queries) GenerationCurrent(ctx context.Context, accountID int64) (Gener
 		&i.Source,
 		&i.SourceHostID,
 		&i.CreatedAt,
+		&i.RolledBackTo,
 	)
 	return i, err
 }
 
 const generationInsert = `-- name: GenerationInsert :exec
 INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, chatgpt_account, access_sha256, refresh_sha256,
-	access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, created_at)
+	access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, rolled_back_to, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-	$10, $11, $12, $13, $14, $15, $16::timestamptz)
+	$10, $11, $12, $13, $14, $15, $16, $17::timestamptz)
 `
 
 type GenerationInsertParams struct {
@@ -65,6 +100,7 @@ type GenerationInsertParams struct {
 	LastRefreshAt   time.Time
 	Source          string
 	SourceHostID    *int64
+	RolledBackTo    *int64
 	Now             time.Time
 }
 
@@ -85,9 +121,139 @@ func (q *Queries) GenerationInsert(ctx context.Context, arg GenerationInsertPara
 		arg.LastRefreshAt,
 		arg.Source,
 		arg.SourceHostID,
+		arg.RolledBackTo,
 		arg.Now,
 	)
 	return err
+}
+
+const generationList = `-- name: GenerationList :many
+WITH held AS MATERIALIZED (
+	SELECT h.auth_digest, count(*) AS holders FROM host h
+	WHERE h.account_id = $1 AND h.deleted_at IS NULL AND h.auth_digest IS NOT NULL GROUP BY h.auth_digest
+)
+SELECT g.id, g.number, g.lineage, g.digest, g.chatgpt_account, (g.refresh_sha256 IS NOT NULL)::boolean AS has_refresh_token, g.access_issued_at,
+	g.access_expires_at, g.last_refresh, g.source, g.source_host_id, s.fqdn AS source_fqdn, g.rolled_back_to, g.created_at,
+	(g.number = a.generation)::boolean AS current, coalesce(held.holders, 0)::bigint AS holders
+FROM generation g JOIN account a ON a.id = g.account_id LEFT JOIN host s ON s.id = g.source_host_id LEFT JOIN held ON held.auth_digest = g.digest
+WHERE g.account_id = $1
+	AND ($2::bigint = 0 OR g.number < $2::bigint)
+	AND ($3::text = '' OR g.source = $3::text)
+	AND ($4::bigint = 0 OR g.source_host_id = $4::bigint)
+	AND ($5::uuid IS NULL OR g.lineage = $5::uuid)
+	AND ($6::bigint = 0 OR g.number = $6::bigint)
+ORDER BY g.number DESC LIMIT $7
+`
+
+type GenerationListParams struct {
+	AccountID    int64
+	Before       int64
+	Source       string
+	SourceHostID int64
+	Lineage      *uuid.UUID
+	Number       int64
+	Max          int32
+}
+
+type GenerationListRow struct {
+	ID              uuid.UUID
+	Number          int64
+	Lineage         uuid.UUID
+	Digest          []byte
+	ChatGPTAccount  *string
+	HasRefreshToken bool
+	AccessIssuedAt  *time.Time
+	AccessExpiresAt *time.Time
+	LastRefresh     string
+	Source          string
+	SourceHostID    *int64
+	SourceFQDN      *string
+	RolledBackTo    *int64
+	CreatedAt       time.Time
+	Current         bool
+	Holders         int64
+}
+
+// GenerationList lists what was canonical, the newest first, without what it holds, and how many hosts have each.
+func (q *Queries) GenerationList(ctx context.Context, arg GenerationListParams) ([]GenerationListRow, error) {
+	rows, err := q.db.Query(ctx, generationList,
+		arg.AccountID,
+		arg.Before,
+		arg.Source,
+		arg.SourceHostID,
+		arg.Lineage,
+		arg.Number,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GenerationListRow
+	for rows.Next() {
+		var i GenerationListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.Lineage,
+			&i.Digest,
+			&i.ChatGPTAccount,
+			&i.HasRefreshToken,
+			&i.AccessIssuedAt,
+			&i.AccessExpiresAt,
+			&i.LastRefresh,
+			&i.Source,
+			&i.SourceHostID,
+			&i.SourceFQDN,
+			&i.RolledBackTo,
+			&i.CreatedAt,
+			&i.Current,
+			&i.Holders,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const generationNewestOfLineage = `-- name: GenerationNewestOfLineage :one
+SELECT id, account_id, number, lineage, digest, body_sealed, chatgpt_account, access_sha256, refresh_sha256, access_issued_at, access_expires_at, last_refresh, last_refresh_at, source, source_host_id, created_at, rolled_back_to FROM generation WHERE account_id = $1 AND lineage = $2 AND refresh_sha256 IS NOT NULL
+ORDER BY number DESC LIMIT 1
+`
+
+type GenerationNewestOfLineageParams struct {
+	AccountID int64
+	Lineage   uuid.UUID
+}
+
+// GenerationNewestOfLineage is the generation that holds the newest refresh token of a lineage. No row: it has none.
+func (q *Queries) GenerationNewestOfLineage(ctx context.Context, arg GenerationNewestOfLineageParams) (Generation, error) {
+	row := q.db.QueryRow(ctx, generationNewestOfLineage, arg.AccountID, arg.Lineage)
+	var i Generation
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.Number,
+		&i.Lineage,
+		&i.Digest,
+		&i.BodySealed,
+		&i.ChatGPTAccount,
+		&i.AccessSHA256,
+		&i.RefreshSHA256,
+		&i.AccessIssuedAt,
+		&i.AccessExpiresAt,
+		&i.LastRefresh,
+		&i.LastRefreshAt,
+		&i.Source,
+		&i.SourceHostID,
+		&i.CreatedAt,
+		&i.RolledBackTo,
+	)
+	return i, err
 }
 
 const generationPrune = `-- name: GenerationPrune :execrows
@@ -121,6 +287,58 @@ func (q *Queries) GenerationPrune(ctx context.Context, arg GenerationPruneParams
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const generationReceivers = `-- name: GenerationReceivers :many
+SELECT h.id, h.fqdn, max(d.delivered_at)::timestamptz AS delivered_at, bool_or(h.auth_digest IS NOT DISTINCT FROM g.digest)::boolean AS holds
+FROM delivery d JOIN host h ON h.id = d.host_id JOIN generation g ON g.id = d.generation_id
+WHERE g.account_id = $1 AND g.number = $2 AND h.deleted_at IS NULL AND h.fqdn > $3::text
+GROUP BY h.id, h.fqdn ORDER BY h.fqdn LIMIT $4
+`
+
+type GenerationReceiversParams struct {
+	AccountID int64
+	Number    int64
+	After     string
+	Max       int32
+}
+
+type GenerationReceiversRow struct {
+	ID          int64
+	FQDN        string
+	DeliveredAt time.Time
+	Holds       bool
+}
+
+// GenerationReceivers lists the hosts that were given a generation, by name, and whether they are known to have it still.
+func (q *Queries) GenerationReceivers(ctx context.Context, arg GenerationReceiversParams) ([]GenerationReceiversRow, error) {
+	rows, err := q.db.Query(ctx, generationReceivers,
+		arg.AccountID,
+		arg.Number,
+		arg.After,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GenerationReceiversRow
+	for rows.Next() {
+		var i GenerationReceiversRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.FQDN,
+			&i.DeliveredAt,
+			&i.Holds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const generationWas = `-- name: GenerationWas :one

@@ -166,6 +166,30 @@ type CodexRelease struct {
 	LookingUntil *time.Time
 }
 
+// Logins that hosts brought and that may not become canonical by themselves; an admin decides.
+type CredentialProposal struct {
+	ID        uuid.UUID
+	AccountID int64
+	HostID    *int64
+	// The host's name when it brought the login: the proposal outlives the host.
+	FQDN   string
+	Digest []byte
+	// The auth.json in canonical form, sealed.
+	BodySealed      string
+	ChatGPTAccount  *string
+	AccessSHA256    []byte
+	RefreshSHA256   []byte
+	AccessIssuedAt  *time.Time
+	AccessExpiresAt *time.Time
+	LastRefresh     string
+	// The generation that was canonical then; 0: there was none.
+	BaseGeneration int64
+	CreatedAt      time.Time
+	DecidedAt      *time.Time
+	Decision       *string
+	DecidedBy      *string
+}
+
 // Which host was given which generation, how and when.
 type Delivery struct {
 	ID           int64
@@ -198,6 +222,8 @@ type Generation struct {
 	Source        string
 	SourceHostID  *int64
 	CreatedAt     time.Time
+	// The generation whose access token this one delivers again, with the newest refresh token of its lineage. NULL: it came with tokens of its own.
+	RolledBackTo *int64
 }
 
 // An enrolled machine.

@@ -71,6 +71,7 @@ func New(cfg Config) *Surface {
 	s.handle(http.MethodPost, api.PathSeedCommand, access.SeedWrite, s.seedCommand)
 	s.handleHosts()
 	s.handleFleet()
+	s.handleCredentials()
 	s.handleReading()
 	s.handleLibrary()
 	s.page(http.MethodGet, api.PathLogin, s.loggedIn)

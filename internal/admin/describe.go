@@ -17,7 +17,7 @@ import (
 
 // Describe says what the routes of New are, in the words of docs/api.md, and what each needs.
 func (s *Surface) Describe() []openapi.Group {
-	all := slices.Concat(aboutAdmins, aboutHosts, aboutFleet, reading, aboutLibrary)
+	all := slices.Concat(aboutAdmins, aboutHosts, aboutFleet, aboutCredentials, reading, aboutLibrary)
 	for i := range all {
 		// Who was identified may see the description, whose routes are not there yet when it is made.
 		if needs := s.needs[all[i].Route()]; needs != "" && needs != access.Self {
@@ -232,6 +232,51 @@ var aboutFleet = []openapi.Operation{
 	{
 		Method: http.MethodPost, Path: "/admin/runner/run", Summary: "Has the login verified by the runner, which an installation need not have",
 		Response: runnerRun{}, Codes: []string{"no_credential", "runner_not_configured"},
+	},
+}
+
+var decidedProposal = []string{"route_not_found", "proposal_not_found", "proposal_decided"}
+
+var aboutCredentials = []openapi.Operation{
+	{
+		Method: http.MethodGet, Path: "/admin/auth/generations", Summary: "The logins that the fleet has and had, the newest first, without secrets",
+		Query: []openapi.Parameter{
+			limit50, cursor, {Name: "source", Summary: "host, admin, operator or seed: who brought them"},
+			{Name: "host_id", Summary: "that this host brought"}, {Name: "lineage", Summary: "that came out of one login"},
+		},
+		Response: api.AdminGenerations{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/auth/generations/{number}", Summary: "One of them: who was given it, and what going back to it would come to",
+		Query: wholeList, Response: api.AdminGenerationShown{}, Codes: []string{"route_not_found", "generation_not_found", "validation_failed"},
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/rollback", Summary: "Delivers an earlier access token again, with the newest refresh token of its login",
+		Request: api.AdminRollbackRequest{}, Response: api.AdminLoginChanged{}, Codes: []string{
+			"validation_failed", "no_credential", "generation_not_found", "generation_current", "login_moved_on", "confirmation_required",
+			"credential_unreadable", "store_contended",
+		},
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/reveal", Summary: "The login itself; who saw it is recorded",
+		Response: api.AdminRevealed{}, Codes: []string{"no_credential", "credential_unreadable"},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/auth/proposals", Summary: "The logins that hosts brought and may not make the fleet's, the newest first, without secrets",
+		Query:    []openapi.Parameter{limit50, cursor, {Name: "state", Summary: "pending, adopted, discarded or all; pending if absent"}},
+		Response: api.AdminProposals{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/proposals/{id}/adopt", Summary: "Makes a proposal the fleet's login", Request: api.AdminConfirm{},
+		Response: api.AdminLoginChanged{}, Codes: append([]string{"proposal_spent", "confirmation_required", "credential_unreadable", "store_contended"}, decidedProposal...),
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/proposals/{id}/discard", Summary: "Closes a proposal; nothing changes",
+		Response: api.AdminProposalDecided{}, Codes: decidedProposal,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/auth/proposals/{id}/reopen", Summary: "Takes back that a proposal was discarded, within 30 days",
+		Response: api.AdminProposalDecided{}, Codes: decidedProposal,
 	},
 }
 

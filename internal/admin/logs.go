@@ -17,7 +17,7 @@ func (s *Surface) logs(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "host_id", "action", "actor", "q")
 	limit := q.number("limit", defaultPage, maxPage)
 	params := db.AuditPageParams{
-		Before: orNil(q.cursorID()), HostID: orNil(q.id("host_id")), Action: q.text("action"), Actor: q.text("actor"), Search: q.text("q"),
+		Before: orNil(q.cursorID()), HostID: orNil(q.hostID()), Action: q.text("action"), Actor: q.text("actor"), Search: q.text("q"),
 		Max: int32(limit) + 1, //nolint:gosec // at most maxPage; one more tells whether there is another part
 	}
 	if q.err != nil {

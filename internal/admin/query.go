@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
@@ -67,12 +69,24 @@ func (q *query) number(name string, fallback, high int64) int64 {
 	return n
 }
 
-// id is a parameter that is an id; 0: it is not given.
-func (q *query) id(name string) int64 {
-	if !q.values.Has(name) {
+// hostID is the parameter that names a host; 0: it is not given.
+func (q *query) hostID() int64 {
+	if !q.values.Has("host_id") {
 		return 0
 	}
-	return q.number(name, 0, 1<<62)
+	return q.number("host_id", 0, 1<<62)
+}
+
+// uuid is a parameter that is a UUID; nil: it is not given.
+func (q *query) uuid(name string) *uuid.UUID {
+	if !q.values.Has(name) {
+		return nil
+	}
+	id, err := uuid.Parse(q.values.Get(name))
+	if err != nil {
+		q.fail(name, name+" must be a UUID")
+	}
+	return &id
 }
 
 // flag is a parameter that is yes or no, in the words that bodies may have.

@@ -11,7 +11,7 @@ import (
 // usages serves GET /admin/usage: what was reported, the newest first.
 func (s *Surface) usages(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "host_id")
-	limit, before, hostID := q.number("limit", defaultPage, maxPage), q.cursorID(), q.id("host_id")
+	limit, before, hostID := q.number("limit", defaultPage, maxPage), q.cursorID(), q.hostID()
 	if q.err != nil {
 		return nil, q.err
 	}
@@ -48,7 +48,7 @@ func (s *Surface) ingests(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "page", "per_page", "host_id", "q", "sort", "direction")
 	page, perPage := q.number("page", 1, maxPageNumber), q.number("per_page", defaultPage, maxPerPage)
 	query := usage.ReportQuery{
-		HostID: q.id("host_id"), Search: q.text("q"), Sort: q.word("sort", "created_at", usage.Orders...),
+		HostID: q.hostID(), Search: q.text("q"), Sort: q.word("sort", "created_at", usage.Orders...),
 		Descending: q.word("direction", "desc", "asc", "desc") == "desc", Skip: int((page - 1) * perPage), Max: int(perPage),
 	}
 	if q.err != nil {

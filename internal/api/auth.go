@@ -46,6 +46,7 @@ type AuthResponse struct {
 	QuotaWeekPartition   int             `json:"quota_week_partition"`
 	CdxSilent            bool            `json:"cdx_silent"`
 	RunnerApplied        *bool           `json:"runner_applied,omitempty"` // store only; false until the runner exists
+	Kept                 bool            `json:"kept,omitempty"`           // store, answered outdated: the gateway has the login that was uploaded, too
 	ChatGPTUsage         ChatGPTUsage    `json:"chatgpt_usage"`            // always an object: old clients die without it
 }
 

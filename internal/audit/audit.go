@@ -101,6 +101,10 @@ const (
 	ActionCodexRelease  = "codex.release" // another Codex is the newest
 
 	ActionAdminSessionRevoke = "admin.session.revoke"
+	ActionCredentialRollback = "admin.credential.rollback"
+	ActionCredentialAdopt    = "admin.credential.adopt"
+	ActionCredentialDiscard  = "admin.credential.discard"
+	ActionCredentialReopen   = "admin.credential.reopen"
 )
 
 // Details is what an entry says beyond actor and action. Values must be free of secrets.

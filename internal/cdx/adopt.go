@@ -79,9 +79,9 @@ func (s *session) adopt(ctx context.Context, answer *credentialAnswer) error {
 	case s.login.foreignTo(served) && s.login.account() != s.state.Account:
 		return s.foreign()
 	case s.login.foreignTo(served): // the fleet itself moved to another account
-	case s.login.newerThan(served):
-		// A clock that is wrong made an older login look newer. Writing it would destroy the only refresh token that
-		// still works, so the gateway gets ours.
+	case s.login.newerThan(served) && !answer.Kept:
+		// A clock that is wrong made an older login look newer, or an admin went back to one. Writing it could destroy the
+		// only refresh token that still works, so the gateway gets ours first.
 		return s.upload(ctx)
 	}
 	mine := s.login

@@ -15,6 +15,7 @@ type credentialAnswer struct {
 	Generation      int64           `json:"generation"` // of the canonical login; 0: none, or the gateway does not say
 	CanonicalDigest string          `json:"canonical_digest"`
 	Auth            json.RawMessage `json:"auth"`
+	Kept            bool            `json:"kept"` // what was sent up is not lost if the file is
 }
 
 // sync asks what the gateway thinks of the login on disk and for everything else that it has to say. What is sent may be

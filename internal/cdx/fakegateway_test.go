@@ -183,6 +183,7 @@ type fakeWord struct {
 	installation   string
 	usage          string            // what became of a report; "": it was recorded
 	blocks         map[string]string // name → data, of POST /sync
+	kept           bool              // what was sent up is not lost
 }
 
 func (w *fakeWord) at(path string, blocks map[string]string) []byte {
@@ -196,6 +197,9 @@ func (w *fakeWord) at(path string, blocks map[string]string) []byte {
 	if w.auth != nil {
 		b.WriteString(`,"auth":`)
 		b.Write(bytes.TrimSpace(w.auth))
+	}
+	if w.kept {
+		b.WriteString(`,"kept":true`)
 	}
 	versions := fmt.Sprintf(`{"client_version":null,"installation_id":%q}`, w.installation)
 	const host = `{"fqdn":"build7.example","secure":true}`

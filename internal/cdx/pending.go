@@ -105,6 +105,9 @@ func (s *session) conclude(answer *credentialAnswer, sent login) {
 
 // takes reports whether an answer to a store means that the gateway has l, or something later than l.
 func takes(answer *credentialAnswer, l login) bool {
+	if answer.Kept {
+		return true
+	}
 	switch answer.Status {
 	case api.StatusUpdated, api.StatusValid:
 		return true

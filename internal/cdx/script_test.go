@@ -138,7 +138,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // gateway queues one answer:
 //
-//	gateway STATUS [AUTHFILE] [replace=FILE] [touch=FILE] [id=INSTALLATION] [usage=JSON] [block:NAME=FILE]   an answer about the login
+//	gateway STATUS [AUTHFILE] [replace=FILE] [touch=FILE] [id=INSTALLATION] [usage=JSON] [block:NAME=FILE] [kept=yes]   an answer about the login
 //	gateway error HTTP CODE MESSAGE [touch=FILE] [HEADER=VALUE]  CODE "-": none, as old gateways
 //	gateway file FILE                                            the data of an answer to POST /sync
 //	gateway raw HTTP TEXT | redirect URL | drop | hang
@@ -229,6 +229,8 @@ func authAnswerOf(ts *testscript.TestScript, args []string) fakeAnswer {
 			answer.before = touch(ts, value)
 		case "id":
 			answer.word.installation = value
+		case "kept":
+			answer.word.kept = true
 		default:
 			if name == "usage" {
 				answer.word.usage = value

@@ -89,6 +89,13 @@ func (h *history) act(late bool) {
 	case n < 16:
 		h.failSomehow()
 		return
+	case n < 17 && refresh == "":
+		if current := h.gateway.Int(h.t, "SELECT generation FROM account"); current > 1 {
+			to := 1 + h.random.Int64N(current-1)
+			h.note("an admin goes back to generation %d", to)
+			h.goBack(to)
+		}
+		return
 	case n < 17 && refresh != "" && host.read() != nil:
 		h.note("%s: Codex alone, %s", host.name, refresh)
 		p := host.command(nil, envRole+"=codex", envCodex+"="+refresh)

@@ -80,6 +80,7 @@ type Outcome struct {
 	Current     Generation // canonical after the call; zero when there is none
 	Body        Body       // of Current, when the verdict carries it
 	Quarantined bool       // the upload would have become canonical, but the host may not change that
+	Kept        bool       // of a store: the gateway has the tokens of the upload, so nobody loses them by losing the file
 }
 
 // Held is what a host reports about its file.

@@ -91,8 +91,8 @@ func (s *Service) Retrieve(ctx context.Context, v Visit, held Held) (*Outcome, e
 }
 
 // Store makes a host's upload the canonical credential if the store rule says so; see [DecideStore]. hint is the
-// canonical digest that the host last saw. What a host that may not store would change is left alone, and the host is told
-// that nothing changed, so that it keeps its file.
+// canonical digest that the host last saw. What a host that may not store would change waits for an admin as a proposal, and
+// the host is told that nothing changed, so that it keeps its file.
 //
 // Errors: ErrAccountMismatch, ErrPlaceholder, ErrUnreadable, ErrContended; fleet.ErrKeyInvalid, fleet.ErrHostDisabled when
 // the host is not what it was when it was let in. On any error the canonical credential is unchanged.
@@ -114,7 +114,8 @@ func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Dig
 			return err
 		}
 		outcome.Current = current
-		if outcome.Verdict == Updated {
+		outcome.Kept = outcome.Verdict == Updated || outcome.Verdict == Unchanged
+		if outcome.Verdict == Updated || outcome.Verdict == Outdated {
 			was, err := q.GenerationWas(ctx, db.GenerationWasParams{
 				AccountID: v.Host.AccountID, Digest: upload.Digest[:], AccessSHA256: upload.AccessSHA256, RefreshSHA256: upload.RefreshSHA256,
 			})
@@ -122,11 +123,14 @@ func (s *Service) Store(ctx context.Context, v Visit, upload *Document, hint Dig
 			case err != nil:
 				return fmt.Errorf("looking for an earlier generation: %w", err)
 			case was: // by its tokens, whatever time stands on it; else two hosts could replace each other's login for ever
-				outcome.Verdict = Outdated
+				outcome.Verdict, outcome.Kept = Outdated, true
 			}
 		}
 		if outcome.Verdict == Updated && !mayStore {
 			outcome.Verdict, outcome.Quarantined = Unchanged, true
+			if err := s.propose(ctx, q, v.Host, upload, current); err != nil {
+				return err
+			}
 			return audit.Record(ctx, q, audit.Entry{
 				At: s.now(), Action: audit.ActionStoreQuarantine, HostID: v.Host.ID, Actor: v.actor(), Details: storeDetails(outcome, upload),
 			})
@@ -214,6 +218,9 @@ type newGeneration struct {
 	host       *int64         // who uploaded it; nil: no host
 	after      *db.Generation // canonical until now; nil: none
 	newLineage bool           // it begins a login of its own rather than continuing the current one
+	lineage    uuid.UUID      // the one it continues, if that is not the current one
+	// The generation whose access token it delivers again; nil: it has tokens of its own.
+	rolledBackTo *int64
 }
 
 // advance stores the next generation and makes it canonical, if the one it was compared with still is: the
@@ -236,7 +243,10 @@ func (s *Service) advance(ctx context.Context, q *db.Queries, accountID int64, n
 		return nil, Generation{}, fmt.Errorf("drawing a row id: %w", err)
 	}
 	lineage := id
-	if next.after != nil && !next.newLineage {
+	switch {
+	case next.lineage != uuid.Nil:
+		lineage = next.lineage
+	case next.after != nil && !next.newLineage:
 		lineage = next.after.Lineage
 	}
 	sealed, err := s.keyring.Seal(bodyPlace(id), next.upload.Body)
@@ -249,17 +259,24 @@ func (s *Service) advance(ctx context.Context, q *db.Queries, accountID int64, n
 		ChatGPTAccount: textOrNil(d.ChatGPTAccountID), AccessSHA256: d.AccessSHA256, RefreshSHA256: d.RefreshSHA256,
 		AccessIssuedAt: timeOrNil(d.Access.IssuedAt), AccessExpiresAt: timeOrNil(d.Access.ExpiresAt),
 		LastRefresh: d.LastRefresh, LastRefreshAt: d.RefreshedAt,
-		Source: next.source, SourceHostID: next.host, CreatedAt: s.now(),
+		Source: next.source, SourceHostID: next.host, RolledBackTo: next.rolledBackTo, CreatedAt: s.now(),
 	}
 	err = q.GenerationInsert(ctx, db.GenerationInsertParams{
 		ID: row.ID, AccountID: row.AccountID, Number: row.Number, Lineage: row.Lineage, Digest: row.Digest,
 		BodySealed: row.BodySealed, ChatGPTAccount: row.ChatGPTAccount, AccessSHA256: row.AccessSHA256,
 		RefreshSHA256: row.RefreshSHA256, AccessIssuedAt: row.AccessIssuedAt, AccessExpiresAt: row.AccessExpiresAt,
 		LastRefresh: row.LastRefresh, LastRefreshAt: row.LastRefreshAt, Source: row.Source,
-		SourceHostID: row.SourceHostID, Now: row.CreatedAt,
+		SourceHostID: row.SourceHostID, RolledBackTo: row.RolledBackTo, Now: row.CreatedAt,
 	})
 	if err != nil {
 		return nil, Generation{}, fmt.Errorf("storing generation %d: %w", row.Number, err)
+	}
+	err = q.CredentialProposalSettle(ctx, db.CredentialProposalSettleParams{
+		AccountID: accountID, Digest: row.Digest, AccessSHA256: row.AccessSHA256, RefreshSHA256: row.RefreshSHA256,
+		DecidedBy: audit.Gateway.Name, Now: row.CreatedAt,
+	})
+	if err != nil {
+		return nil, Generation{}, fmt.Errorf("closing proposals of generation %d: %w", row.Number, err)
 	}
 	return &row, fromRow(&row), nil
 }

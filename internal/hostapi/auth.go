@@ -86,6 +86,7 @@ func (s *Surface) storeAuth(r *call.Request, host *db.Host, request authRequest)
 		return nil, err
 	}
 	answer.RunnerApplied = new(false)
+	answer.Kept = outcome.Kept && outcome.Verdict == credential.Outdated
 	return answer, nil
 }
 

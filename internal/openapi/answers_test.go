@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/adminca"
@@ -238,6 +239,7 @@ func TestAnswersToAdmins(t *testing.T) {
 	}
 	c.live(t)
 	c.act(t)
+	c.decide(t)
 	c.read(t)
 	c.logIn(t)
 	for _, id := range []string{"1", "1", "x"} { // the second finds nothing any more
@@ -313,6 +315,40 @@ func (c *caller) act(t *testing.T) {
 		Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}, "Sec-Fetch-Site": {"same-origin"}},
 		Body:   "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"auth.json\"\r\n\r\n" + login + "\r\n--x--\r\n",
 	})
+}
+
+// decide goes back to an earlier login, and decides what a host proposes.
+func (c *caller) decide(t *testing.T) {
+	t.Helper()
+	quiet := c.Register(t, "quiet.example")
+	c.Exec(t, "UPDATE host SET may_store = false WHERE fqdn = 'quiet.example'")
+	for day := range 2 {
+		later := string(authtest.New(authtest.Options{LastRefresh: time.Date(2026, 2, 1+day, 0, 0, 0, 0, time.UTC)}))
+		c.Upload(t, []byte(later))
+		propose := strings.ReplaceAll(`{"command":"store","auth":LOGIN}`, "LOGIN", string(authtest.New(authtest.Options{LastRefresh: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC)})))
+		c.Do(t, gatewaytest.Request{Path: api.PathAuth, Key: quiet.Key.Reveal(), Body: propose})
+	}
+	post := func(path, argument, body string) {
+		t.Helper()
+		c.call(t, path, argument, c.with(t, path, "", body))
+	}
+	post("/admin/auth/rollback", "", `{"generation":1}`)
+	post("/admin/auth/rollback", "", `{"generation":1,"current":1,"confirm":true}`)
+	post("/admin/auth/rollback", "", `{"generation":1,"confirm":true}`)
+	post("/admin/auth/rollback", "", `{"generation":99}`)
+	c.call(t, "/admin/auth/reveal", "", gatewaytest.Request{Method: http.MethodPost})
+	c.call(t, "/admin/auth/generations/{number}", "1", gatewaytest.Request{})
+	var waiting api.AdminProposals
+	c.call(t, "/admin/auth/proposals", "", gatewaytest.Request{}).Decode(t, &waiting)
+	if len(waiting.Proposals) != 2 {
+		t.Fatalf("got %d proposals, want 2", len(waiting.Proposals))
+	}
+	for _, act := range []string{"discard", "discard", "reopen", "reopen"} {
+		c.call(t, "/admin/auth/proposals/{id}/"+act, waiting.Proposals[0].ID, gatewaytest.Request{Method: http.MethodPost})
+	}
+	for _, body := range []string{`{}`, `{"confirm":true}`, `{"confirm":true}`} {
+		post("/admin/auth/proposals/{id}/adopt", waiting.Proposals[0].ID, body)
+	}
 }
 
 // read asks for all that admins can read, and in every way that is described.
