@@ -126,6 +126,9 @@ func pass(ctx context.Context, logger *slog.Logger, job Job) error {
 	defer cancel()
 	total := 0
 	for range maxPasses {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		changed, err := job.Run(passCtx)
 		total += changed
 		switch {

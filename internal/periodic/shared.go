@@ -40,19 +40,20 @@ func (s *Scheduler) runShared(ctx context.Context, jobs map[string]Job) {
 	ticker := time.NewTicker(jittered(s.tick))
 	defer ticker.Stop()
 	registered, failing := false, false
-	for {
+	for ctx.Err() == nil {
 		err := error(nil)
 		if !registered {
 			err = s.register(ctx, jobs)
-			registered = err == nil
 		}
-		for err == nil {
+		// Who stops gives jobs up, which are due at once then: it must not take them again.
+		for err == nil && ctx.Err() == nil {
 			var taken *claim
 			if taken, err = s.take(ctx, jobs); taken == nil {
 				break
 			}
 			running.Go(func() { s.runClaim(ctx, taken) })
 		}
+		registered = err == nil // after an outage it may be a database of before, which knows other jobs
 		// Said once, not every second of an outage.
 		if (err != nil) != failing && ctx.Err() == nil {
 			if failing = err != nil; failing {
@@ -63,7 +64,6 @@ func (s *Scheduler) runShared(ctx context.Context, jobs map[string]Job) {
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-ticker.C:
 		}
 	}
@@ -71,6 +71,8 @@ func (s *Scheduler) runShared(ctx context.Context, jobs map[string]Job) {
 
 // register makes the jobs known, and forgets those that no gateway has had for long.
 func (s *Scheduler) register(ctx context.Context, jobs map[string]Job) error {
+	ctx, cancel := context.WithTimeout(ctx, s.lease)
+	defer cancel()
 	for name, job := range jobs {
 		if err := s.store.JobRegister(ctx, db.JobRegisterParams{Name: name, EverySeconds: job.Every.Seconds()}); err != nil {
 			return err

@@ -42,7 +42,7 @@ func runVictim(url string) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}}})
-	scheduler.lease, scheduler.tick = time.Second, 10*time.Millisecond
+	scheduler.lease = time.Hour // it would keep the job, however slow this machine is
 	scheduler.Run(context.Background())
 }
 
@@ -227,23 +227,29 @@ func TestAKilledGateway(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Wait() }()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "it runs\n" {
 		t.Fatalf("got %q, %v", line, err)
-	}
-	var ran atomic.Int64
-	other := r.scheduler(time.Minute, Job{Name: "job", Every: time.Hour, Run: func(context.Context) (int, error) {
-		ran.Add(1)
-		return 0, nil
-	}})
-	start(t, other)
-	first := r.row(t, "job")
-	if first.RunningOn == "" || first.RunningOn == other.owner || ran.Load() != 0 {
-		t.Errorf("got %+v, run %d times by the other; want the first to have it", first, ran.Load())
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	_ = cmd.Wait() // it says that it was killed
+
+	var ran, beside atomic.Int64
+	other := r.scheduler(time.Minute, Job{Name: "job", Every: time.Hour, Run: func(context.Context) (int, error) {
+		ran.Add(1)
+		return 0, nil
+	}}, Job{Name: "beside", Every: time.Millisecond, Run: func(context.Context) (int, error) {
+		beside.Add(1)
+		return 0, nil
+	}})
+	start(t, other)
+	eventually(t, "the other looks for jobs, again and again", func() bool { return beside.Load() > 10 })
+	first := r.row(t, "job")
+	if first.RunningOn == "" || first.RunningOn == other.owner || ran.Load() != 0 {
+		t.Errorf("got %+v, run %d times by the other; want it to be the dead one's until its time is over", first, ran.Load())
+	}
+	r.exec(t, "UPDATE job SET lease_until = lease_until - interval '1 hour' WHERE name = 'job'") // an hour goes by
 	eventually(t, "the other takes over", func() bool { return ran.Load() == 1 && r.row(t, "job").LastOk != nil })
 	if row := r.row(t, "job"); row.Runs != first.Runs+1 || row.RunningOn != "" {
 		t.Errorf("got %+v after %+v", row, first)
@@ -256,7 +262,7 @@ func TestRenewals(t *testing.T) {
 	r := newRig(t)
 	begun, end := make(chan struct{}), make(chan struct{})
 	job := func(run func(context.Context) (int, error)) Job { return Job{Name: "job", Every: time.Hour, Run: run} }
-	start(t, r.scheduler(3*time.Second, job(func(ctx context.Context) (int, error) {
+	start(t, r.scheduler(6*time.Second, job(func(ctx context.Context) (int, error) {
 		close(begun)
 		select {
 		case <-end:
@@ -266,7 +272,7 @@ func TestRenewals(t *testing.T) {
 		return 0, nil
 	})))
 	<-begun
-	start(t, r.scheduler(3*time.Second, job(func(context.Context) (int, error) {
+	start(t, r.scheduler(6*time.Second, job(func(context.Context) (int, error) {
 		t.Error("another took a job that is run")
 		return 0, nil
 	})))
@@ -277,7 +283,7 @@ func TestRenewals(t *testing.T) {
 		return until
 	}
 	first := leaseUntil()
-	eventually(t, "the lease is renewed past its first end", func() bool { return leaseUntil().After(first.Add(3 * time.Second)) })
+	eventually(t, "the lease is renewed past its first end", func() bool { return leaseUntil().After(first.Add(6 * time.Second)) })
 	close(end)
 	eventually(t, "it is done", func() bool { return r.row(t, "job").LastOk != nil })
 	if row := r.row(t, "job"); row.Runs != 1 || row.Failures != 0 {
@@ -373,6 +379,36 @@ func TestStoppingGivesJobsUp(t *testing.T) {
 	<-again
 	if strings.Contains(r.said(), "level=ERROR") {
 		t.Errorf("an interrupted pass was logged as a fault: %s", r.said())
+	}
+}
+
+// Who stops while it takes a job gives it up unrun, and takes none any more, least of all the one it has just given up.
+func TestStoppingTakesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	job := Job{Name: "job", Every: time.Hour, Run: func(context.Context) (int, error) {
+		t.Error("a gateway that stops ran a job")
+		return 0, nil
+	}}
+	s, jobs := r.scheduler(time.Hour, job), map[string]Job{"job": job}
+	if err := s.register(t.Context(), jobs); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.take(t.Context(), jobs)
+	if err != nil || c == nil {
+		t.Fatalf("got %v, %v", c, err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	s.runClaim(stopped, c)
+	if row := r.row(t, "job"); row.RunningOn != "" || row.Runs != 1 || row.Failures != 0 || row.LastOk != nil {
+		t.Errorf("got %+v, want a job that nobody has", row)
+	}
+	for range 20 {
+		s.Run(stopped)
+	}
+	if row := r.row(t, "job"); row.Runs != 1 {
+		t.Errorf("got %+v, want that it was not taken again", row)
 	}
 }
 
