@@ -176,6 +176,46 @@ func TestGatewaysThatRaceAndDie(t *testing.T) {
 	}
 }
 
+// Of gateways that find a job due at the same moment one takes it, each time anew.
+func TestOneGatewayTakesAJob(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	jobs := map[string]Job{"job": {Name: "job", Every: time.Hour}}
+	var gateways [4]*Scheduler
+	for i := range gateways {
+		gateways[i] = r.scheduler(time.Hour, jobs["job"])
+	}
+	if err := gateways[0].register(t.Context(), jobs); err != nil {
+		t.Fatal(err)
+	}
+	for turn := range 300 {
+		var taken [len(gateways)]*claim
+		var all sync.WaitGroup
+		for i, s := range gateways {
+			all.Go(func() {
+				var err error
+				if taken[i], err = s.take(t.Context(), jobs); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		takers := 0
+		for i, c := range taken {
+			if c == nil {
+				continue
+			}
+			takers++
+			if n, err := r.store.JobFinish(t.Context(), db.JobFinishParams{Name: "job", Owner: gateways[i].owner, Runs: c.runs}); err != nil || n != 1 {
+				t.Fatalf("turn %d: got %d, %v; want that the taker finishes it", turn, n, err)
+			}
+		}
+		if takers != 1 {
+			t.Fatalf("turn %d: %d gateways took the job, want one", turn, takers)
+		}
+	}
+}
+
 // Two schedulers in one process, as during a reload: each of several jobs is run by one of them at a time.
 func TestTwoSchedulersInOneProcess(t *testing.T) {
 	t.Parallel()
