@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+const codexReleaseAbandon = `-- name: CodexReleaseAbandon :exec
+UPDATE codex_release SET looking_until = now() WHERE looks = $1 AND looking_until > now()
+`
+
+// CodexReleaseAbandon leaves a look to whoever comes next, unless another one has begun since.
+func (q *Queries) CodexReleaseAbandon(ctx context.Context, looks int64) error {
+	_, err := q.db.Exec(ctx, codexReleaseAbandon, looks)
+	return err
+}
+
 const codexReleaseClaim = `-- name: CodexReleaseClaim :one
 UPDATE codex_release SET looks = looks + 1, looking_until = now() + make_interval(secs => $1::double precision)
 WHERE looking_until IS NULL OR looking_until <= now()
@@ -83,7 +93,7 @@ SELECT coalesce(version, '')::text AS version, coalesce(checked_at, 'epoch')::ti
 	coalesce(checked_at > now() - make_interval(secs => $1::double precision), false)::boolean AS fresh,
 	coalesce(failed_at >= coalesce(checked_at, failed_at), false)::boolean AS failing,
 	coalesce(last_error, '')::text AS last_error, coalesce(failed_at, 'epoch')::timestamptz AS failed_at,
-	(looking_until IS NOT NULL)::boolean AS looking
+	coalesce(looking_until > now(), false)::boolean AS looking, coalesce(looking_until <= now(), false)::boolean AS abandoned
 FROM codex_release
 `
 
@@ -95,10 +105,11 @@ type CodexReleaseGetRow struct {
 	LastError string
 	FailedAt  time.Time
 	Looking   bool
+	Abandoned bool
 }
 
 // CodexReleaseGet is what is known. An empty text or the epoch is nothing. failing: the last look failed; looking: somebody
-// is at it, or died of it.
+// is at it; abandoned: somebody was and never said what came of it.
 func (q *Queries) CodexReleaseGet(ctx context.Context, freshSeconds float64) (CodexReleaseGetRow, error) {
 	row := q.db.QueryRow(ctx, codexReleaseGet, freshSeconds)
 	var i CodexReleaseGetRow
@@ -110,6 +121,7 @@ func (q *Queries) CodexReleaseGet(ctx context.Context, freshSeconds float64) (Co
 		&i.LastError,
 		&i.FailedAt,
 		&i.Looking,
+		&i.Abandoned,
 	)
 	return i, err
 }

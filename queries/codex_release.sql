@@ -1,11 +1,11 @@
 -- name: CodexReleaseGet :one
 -- CodexReleaseGet is what is known. An empty text or the epoch is nothing. failing: the last look failed; looking: somebody
--- is at it, or died of it.
+-- is at it; abandoned: somebody was and never said what came of it.
 SELECT coalesce(version, '')::text AS version, coalesce(checked_at, 'epoch')::timestamptz AS checked_at,
 	coalesce(checked_at > now() - make_interval(secs => @fresh_seconds::double precision), false)::boolean AS fresh,
 	coalesce(failed_at >= coalesce(checked_at, failed_at), false)::boolean AS failing,
 	coalesce(last_error, '')::text AS last_error, coalesce(failed_at, 'epoch')::timestamptz AS failed_at,
-	(looking_until IS NOT NULL)::boolean AS looking
+	coalesce(looking_until > now(), false)::boolean AS looking, coalesce(looking_until <= now(), false)::boolean AS abandoned
 FROM codex_release;
 
 -- name: CodexReleaseClaim :one
@@ -25,3 +25,7 @@ WHERE looks = @looks;
 UPDATE codex_release SET last_error = @error::text, failed_at = clock_timestamp(), looking_until = NULL,
 	not_before = CASE WHEN @wait_seconds::double precision > 0 THEN now() + make_interval(secs => @wait_seconds) END
 WHERE looks = @looks;
+
+-- name: CodexReleaseAbandon :exec
+-- CodexReleaseAbandon leaves a look to whoever comes next, unless another one has begun since.
+UPDATE codex_release SET looking_until = now() WHERE looks = @looks AND looking_until > now();

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,12 +23,13 @@ const DefaultAPI = "https://api.github.com"
 // latestPath is the newest release of Codex, as GitHub calls it: no draft, no pre-release.
 const latestPath = "/repos/openai/codex/releases/latest"
 
-// Timeout bounds one look, everything included.
+// Timeout is what callers give one question, everything included.
 const Timeout = 5 * time.Second
 
 const (
 	maxBody     = 4 << 20 // bytes; a release lists its files, about 200 KiB today
 	maxETag     = 256     // bytes
+	maxWords    = 200     // of an error that the API may have caused
 	maxRedirect = 3
 	mostWait    = 24 * time.Hour
 )
@@ -64,9 +66,21 @@ type Client struct {
 // names, if any.
 func New(base string) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = quietly(http.ProxyFromEnvironment)
 	transport.MaxResponseHeaderBytes = 64 << 10
 	transport.MaxIdleConns, transport.IdleConnTimeout = 1, Timeout // the next look is hours away
-	return &Client{url: base + latestPath, http: &http.Client{Transport: transport, Timeout: Timeout, CheckRedirect: stayThere}}
+	return &Client{url: base + latestPath, http: &http.Client{Transport: transport, CheckRedirect: stayThere}}
+}
+
+// quietly keeps the address of a proxy out of errors: one that is no URL would be told whole, with its password.
+func quietly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		u, err := proxy(r)
+		if err != nil {
+			return nil, errors.New("HTTPS_PROXY or HTTP_PROXY is no URL of a proxy")
+		}
+		return u, nil
+	}
 }
 
 // stayThere follows an API that has moved a repository, not one that sends us elsewhere.
@@ -79,8 +93,8 @@ func stayThere(r *http.Request, via []*http.Request) error {
 
 // Latest asks for the newest release, or whether it is still the one that etag is of; "": none is known.
 //
-// Errors: *[RefusalError]; others when there is no answer within Timeout, or one that makes no sense. None holds what the API
-// said, but for a tag.
+// Errors: *[RefusalError]; others when there is no answer before ctx ends, or one that makes no sense. They may repeat a few words
+// of what the API said: a stranger's.
 func (c *Client) Latest(ctx context.Context, etag string) (Release, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
 	if err != nil {
@@ -94,7 +108,7 @@ func (c *Client) Latest(ctx context.Context, etag string) (Release, error) {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return Release{}, fmt.Errorf("asking the releases API: %w", err)
+		return Release{}, fmt.Errorf("asking the releases API: %w", brief(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch {
@@ -118,6 +132,17 @@ func (c *Client) Latest(ctx context.Context, etag string) (Release, error) {
 		return Release{}, err
 	}
 	return Release{Version: version, ETag: cleanETag(response.Header.Get("Etag"))}, nil
+}
+
+// brief is why no answer came, without the URL, which is ours, or where a redirect leads, and with few of the API's words.
+func brief(err error) error {
+	if outer, is := errors.AsType[*url.Error](err); is {
+		err = outer.Err
+	}
+	if text := err.Error(); len(text) > maxWords {
+		return fmt.Errorf("%.*s…", maxWords, strings.ToValidUTF8(text, "?"))
+	}
+	return err
 }
 
 func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
@@ -152,19 +177,28 @@ func cleanETag(etag string) string {
 	return etag
 }
 
-// wait is how long the API wants to be left alone: Retry-After in seconds, or until its count of questions starts anew.
+// wait is how long the API wants to be left alone: Retry-After, or until its count of questions starts anew. Moments are by
+// the API's clock where it says what that shows, since ours may be wrong.
 func wait(response *http.Response) time.Duration {
 	header := response.Header
-	if seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32); err == nil && seconds > 0 {
+	now, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	after := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(after, 10, 31); err == nil {
 		return min(time.Duration(seconds)*time.Second, mostWait)
+	}
+	if until, err := http.ParseTime(after); err == nil {
+		return min(max(until.Sub(now), 0), mostWait)
 	}
 	if header.Get("X-Ratelimit-Remaining") != "0" {
 		return 0
 	}
-	reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64)
+	reset, err := strconv.ParseUint(header.Get("X-Ratelimit-Reset"), 10, 63)
 	if err != nil {
 		return 0
 	}
-	now := time.Now().Unix()
-	return time.Duration(min(max(reset, now)-now, int64(mostWait/time.Second))) * time.Second
+	seconds := int64(reset) - now.Unix() //nolint:gosec // it has 63 bits
+	return time.Duration(min(max(seconds, 0), int64(mostWait/time.Second))) * time.Second
 }

@@ -1,6 +1,8 @@
 package github_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +52,14 @@ func TestAnswersThatAreNoRelease(t *testing.T) {
 	t.Parallel()
 	const good, kind = `{"tag_name":"rust-v0.63.0"}`, "application/json"
 	elsewhere := githubtest.New(t, "rust-v9.9.9")
+	var packed bytes.Buffer
+	packer := gzip.NewWriter(&packed)
+	if _, err := packer.Write([]byte(`{"tag_name":"rust-v0.63.0","x":"` + strings.Repeat("x", 5<<20) + `"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := packer.Close(); err != nil {
+		t.Fatal(err)
+	}
 	release := func(tag string) http.HandlerFunc { return says(kind, fmt.Sprintf(`{"tag_name":%q}`, tag)) }
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
@@ -85,6 +95,30 @@ func TestAnswersThatAreNoRelease(t *testing.T) {
 			http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusFound)
 		}, "redirects to another place"},
 		"round and round": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "redirects to another place"},
+		"elsewhere on the way": {func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/repos/") {
+				http.Redirect(w, r, "/on", http.StatusTemporaryRedirect)
+				return
+			}
+			http.Redirect(w, r, elsewhere.URL+"/repos/openai/codex/releases/latest", http.StatusPermanentRedirect)
+		}, "redirects to another place"},
+		"another protocol": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusFound)
+		}, "redirects to another place"},
+		"nowhere": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://"+strings.Repeat("%zz", 10_000))
+			w.WriteHeader(http.StatusFound)
+		}, "Location"},
+		"huge headers": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", strings.Repeat("x", 1<<20))
+			says(kind, good)(w, r)
+		}, "header"},
+		"huge when unpacked": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(packed.Bytes())
+		}, "more than 4194304 bytes"},
+		"deep": {says(kind, `{"tag_name":"rust-v0.63.0","x":`+strings.Repeat("[", 1<<20)+strings.Repeat("]", 1<<20)+`}`), "is no release"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			w.Header().Set("Content-Length", "1000")
@@ -137,6 +171,11 @@ func TestRefusals(t *testing.T) {
 		"not there":     {404, nil, 0},
 		"created":       {201, nil, 0},
 		"a lost header": {503, http.Header{"Retry-After": {""}}, 0},
+		"no more than":  {429, http.Header{"Retry-After": {"0"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"9223372036854775807"}}, 0},
+		"a moment":      {503, http.Header{"Date": {"Wed, 25 Nov 2026 12:00:00 GMT"}, "Retry-After": {"Wed, 25 Nov 2026 12:05:00 GMT"}}, 5 * time.Minute},
+		"a moment past": {503, http.Header{"Date": {"Wed, 25 Nov 2026 12:00:00 GMT"}, "Retry-After": {"Wed, 25 Nov 2026 11:05:00 GMT"}}, 0},
+		"its own clock": {403, http.Header{"Date": {"Thu, 01 Jan 1970 00:10:00 GMT"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"720"}}, 2 * time.Minute},
+		"no clock":      {403, http.Header{"Date": {"today"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"-9223372036854775808"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +199,19 @@ func TestRefusals(t *testing.T) {
 	}
 	server.CloseClientConnections()
 	server.Close()
+	drips := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		for r.Context().Err() == nil {
+			_, _ = w.Write([]byte(" "))
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	defer drips.Close()
+	ctx, giveUp = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer giveUp()
+	if _, err := github.New(drips.URL).Latest(ctx, ""); err == nil {
+		t.Error("one that never ends: got no error")
+	}
 	if _, err := github.New(server.URL).Latest(t.Context(), ""); err == nil {
 		t.Error("a dead one: got no error")
 	}

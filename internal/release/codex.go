@@ -21,12 +21,13 @@ const LookEvery = 160 * time.Minute
 // fresh is for how long an answer of GitHub's counts as news (contract/host-api.md 2.6.2).
 const fresh = 3 * time.Hour
 
-// Bounds on one look, which no gateway begins while another is at it, and on waiting for another's.
+// Bounds on one look, which no gateway begins while another is at it, and on waiting for another's: together less than a
+// call may take.
 const (
-	lookLease = 2 * github.Timeout
-	lookWait  = github.Timeout + time.Second
+	storeTime = 3 * time.Second
+	lookLease = github.Timeout + storeTime + time.Second
+	lookWait  = lookLease + lookPoll
 	lookPoll  = 50 * time.Millisecond
-	storeTime = 2 * time.Second
 	maxReason = 512 // bytes
 )
 
@@ -147,21 +148,32 @@ func (c *Codex) look(ctx context.Context, by audit.Actor) error {
 	if c.source == nil {
 		return ErrLook.WithCause(errOff)
 	}
-	claim, err := c.store.CodexReleaseClaim(ctx, lookLease.Seconds())
-	if db.IsNoRows(err) {
-		return c.await(ctx)
+	waitCtx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	for {
+		claim, err := c.store.CodexReleaseClaim(ctx, lookLease.Seconds())
+		if err == nil {
+			return c.ask(ctx, &claim, by)
+		}
+		if !db.IsNoRows(err) {
+			return fmt.Errorf("beginning to look for the newest Codex: %w", err)
+		}
+		if ended, err := c.await(waitCtx); ended || err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("beginning to look for the newest Codex: %w", err)
-	}
+}
+
+// ask asks GitHub, unless it does not want to be.
+func (c *Codex) ask(ctx context.Context, claim *db.CodexReleaseClaimRow, by audit.Actor) error {
 	if wait := time.Duration(claim.WaitSeconds * float64(time.Second)); wait > 0 {
 		return c.failed(ctx, claim.Looks, wait, fmt.Errorf("GitHub does not want to be asked for another %s", wait.Round(time.Second)))
 	}
 	askCtx, cancel := context.WithTimeout(ctx, github.Timeout)
 	defer cancel()
 	found, err := c.source.Latest(askCtx, claim.Etag)
-	if err != nil && ctx.Err() != nil { // no fault of GitHub's; the next look waits until this one's time is over
-		return fmt.Errorf("looking for the newest Codex: %w", ctx.Err())
+	if err != nil && ctx.Err() != nil { // no fault of GitHub's
+		return errors.Join(fmt.Errorf("looking for the newest Codex: %w", ctx.Err()), c.abandon(ctx, claim.Looks))
 	}
 	if err != nil {
 		var wait time.Duration
@@ -173,7 +185,7 @@ func (c *Codex) look(ctx context.Context, by audit.Actor) error {
 	if found.Unchanged {
 		found.Version = claim.Version
 	}
-	return c.found(ctx, &claim, found, by)
+	return c.found(ctx, claim, found, by)
 }
 
 // found keeps a good answer. A version that was not known is recorded: it is what hosts will install.
@@ -208,23 +220,33 @@ func (c *Codex) failed(ctx context.Context, looks int64, wait time.Duration, cau
 	return ErrLook.WithCause(cause).Later(wait)
 }
 
-// await waits for the look that goes on, and is as successful as that.
-func (c *Codex) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookWait)
+// abandon leaves a look that was interrupted to whoever comes next.
+func (c *Codex) abandon(ctx context.Context, looks int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
+	if err := c.store.CodexReleaseAbandon(ctx, looks); err != nil {
+		return fmt.Errorf("giving up to look for the newest Codex: %w", err)
+	}
+	return nil
+}
+
+// await waits for the look that goes on, and is as successful as that. Not ended: nobody ever said what came of it.
+func (c *Codex) await(ctx context.Context) (ended bool, err error) {
 	poll := time.NewTicker(lookPoll)
 	defer poll.Stop()
 	for {
 		row, err := c.store.CodexReleaseGet(ctx, fresh.Seconds())
 		switch {
 		case ctx.Err() != nil:
-			return ErrLook.WithCause(errBusy)
+			return false, ErrLook.WithCause(errBusy)
 		case err != nil:
-			return fmt.Errorf("waiting for the newest Codex: %w", err)
+			return false, fmt.Errorf("waiting for the newest Codex: %w", err)
+		case row.Abandoned:
+			return false, nil
 		case !row.Looking && row.Failing:
-			return ErrLook.WithCause(errors.New(row.LastError))
+			return true, ErrLook.WithCause(errors.New(row.LastError))
 		case !row.Looking:
-			return nil
+			return true, nil
 		}
 		select {
 		case <-ctx.Done():

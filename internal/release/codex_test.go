@@ -251,7 +251,7 @@ func TestALateAnswerIsDropped(t *testing.T) {
 func TestALookThatNeverEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.exec(t, "UPDATE codex_release SET looking_until = now() + interval '10 seconds', looks = 1")
+	r.exec(t, "UPDATE codex_release SET looking_until = now() + interval '1 hour', looks = 1")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := r.Look(ctx); !errors.Is(err, release.ErrLook) {
@@ -279,6 +279,32 @@ func TestAnInterruptedLook(t *testing.T) {
 		t.Errorf("got %v, want that it was cancelled", err)
 	}
 	if got := r.known(t); got.Reason != "" {
+		t.Errorf("got %+v", got)
+	}
+	r.api.Release("rust-v0.63.0")
+	other := release.NewCodex(r.store, github.New(r.api.URL))
+	if got, err := other.Check(t.Context(), operator); err != nil || got.Source != release.SourceGitHub {
+		t.Errorf("another gateway's look, right then: got %+v, %v", got, err)
+	}
+}
+
+// Who waits for a look that is never ended makes it.
+func TestWaitingForTheDead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(t, "UPDATE codex_release SET looking_until = now() + interval '2 seconds', looks = 1")
+	if got := r.check(t); got.Source != release.SourceGitHub || len(r.api.Asked()) != 1 {
+		t.Errorf("got %+v after %d questions", got, len(r.api.Asked()))
+	}
+}
+
+// A GitHub that never answers is given up, and what is known is told.
+func TestAGitHubThatHangs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(t)
+	r.api.Answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	if got := r.check(t); got.Version != "0.63.0" || got.Source != release.SourceStale || !strings.Contains(got.Reason, "deadline") {
 		t.Errorf("got %+v", got)
 	}
 }
