@@ -231,7 +231,7 @@ var aboutFleet = []openapi.Operation{
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/runner/run", Summary: "Has the login verified by the runner, which an installation need not have",
-		Response: runnerRun{}, Codes: []string{"no_credential", "runner_not_configured"},
+		Response: runnerRun{}, Codes: []string{"runner_not_configured"},
 	},
 }
 

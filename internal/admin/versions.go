@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -52,7 +53,8 @@ func (s *Surface) decideVersion(r *call.Request, by audit.Actor) (any, error) {
 		return nil, err
 	}
 	if tagged, is := answer.(call.Tagged); is && tagged.Data == (api.LockedVersion{}) {
-		if _, err := s.cfg.Codex.Check(r.Context(), by); err != nil { // it is decided all the same
+		// It is decided all the same; why GitHub did not say is kept where the newest version is.
+		if _, err := s.cfg.Codex.Look(r.Context()); err != nil && !errors.Is(err, release.ErrLook) {
 			s.cfg.Logger.Error("the newest Codex cannot be looked for", "error", err)
 		}
 	}
