@@ -2,7 +2,7 @@ package operator
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
@@ -29,19 +29,16 @@ func (c *Console) VersionsShow(ctx context.Context) error {
 	return c.printVersions(ctx, newest)
 }
 
-// VersionsCheck looks for the newest Codex and prints what came of it. Errors: release.ErrLook.
+// VersionsCheck looks for the newest Codex and prints it. Errors: release.ErrLook, with the reason as its cause.
 func (c *Console) VersionsCheck(ctx context.Context) error {
 	newest, err := c.codex.Check(ctx, c.by)
 	if err != nil {
 		return err
 	}
-	if err := c.printVersions(ctx, newest); err != nil {
-		return err
-	}
 	if newest.Source != release.SourceGitHub {
-		return release.ErrLook.WithCause(fmt.Errorf("%s", newest.Reason))
+		return release.ErrLook.WithCause(errors.New(newest.Reason))
 	}
-	return nil
+	return c.printVersions(ctx, newest)
 }
 
 func (c *Console) printVersions(ctx context.Context, newest release.Known) error {
