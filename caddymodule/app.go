@@ -108,8 +108,8 @@ type App struct {
 	// Base URL of a releases API like GitHub's, for hosts that get Codex from elsewhere. Default: GitHub's.
 	CodexReleases string `json:"codex_releases,omitempty"`
 
-	// Base URL of a releases API like GitHub's that the gateway asks for the newest Codex, or off: it asks nobody. Default:
-	// GitHub's.
+	// Base URL of a releases API like GitHub's that the gateway asks for the newest Codex; off: it asks nobody.
+	// Default: GitHub's.
 	GitHubAPI string `json:"github_api,omitempty"`
 
 	// How long an install token is good. Default: 30m.
@@ -370,8 +370,8 @@ func (a *App) startJobs(core *gateway.Core) {
 	exportJobs(a.ctx.GetMetricsRegistry(), scheduler, a.logger)
 }
 
-// Stop ends this configuration's jobs, and gives up those that it was at, so that another may take them. The database stays open: requests that began under this configuration are still
-// being answered.
+// Stop ends this configuration's jobs, and gives up those that it was at, so that another may take them. The database stays
+// open: requests that began under this configuration are still being answered.
 func (a *App) Stop() error {
 	if a.stopJobs != nil {
 		a.stopJobs()

@@ -38,7 +38,7 @@ func validGitHub(text string) error {
 		return nil
 	}
 	if err := validReleasesURL(text); err != nil {
-		return fmt.Errorf("%w, or off", err)
+		return fmt.Errorf("neither off nor such a URL: %w", err)
 	}
 	return nil
 }
