@@ -870,7 +870,7 @@ func (q *Queries) HostNextKey(ctx context.Context, arg HostNextKeyParams) (Host,
 
 const hostOpenWindow = `-- name: HostOpenWindow :one
 UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => $1::integer), $2::timestamptz),
-	updated_at = $3::timestamptz
+	grace_until = NULL, updated_at = $3::timestamptz
 WHERE id = $4 AND deleted_at IS NULL AND NOT secure
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
@@ -882,7 +882,8 @@ type HostOpenWindowParams struct {
 	ID      int64
 }
 
-// HostOpenWindow moves an insecure host's window on from where it ends, or from now.
+// HostOpenWindow moves an insecure host's window on from where it ends, or from now. A grace of an earlier window ends: it
+// would outlast the new one.
 func (q *Queries) HostOpenWindow(ctx context.Context, arg HostOpenWindowParams) (Host, error) {
 	row := q.db.QueryRow(ctx, hostOpenWindow,
 		arg.Minutes,

@@ -233,6 +233,12 @@ func (g *gateway) adminClient(certificates ...tls.Certificate) *http.Client {
 func (g *gateway) addCert(name string) tls.Certificate {
 	g.t.Helper()
 	g.must("admin", "cert", "add", name, "--role", "owner")
+	return g.loadCert(name)
+}
+
+// loadCert loads an admin's certificate that was made on the console.
+func (g *gateway) loadCert(name string) tls.Certificate {
+	g.t.Helper()
 	base := filepath.Join(g.data, "admin", name)
 	certificate, err := tls.LoadX509KeyPair(base+".crt", base+".key")
 	if err != nil {

@@ -64,6 +64,12 @@ func leaf(t *testing.T, by *x509.Certificate, signer crypto.Signer, usage x509.E
 	if err != nil {
 		t.Fatal(err)
 	}
+	return leafFor(t, key, by, signer, usage, until)
+}
+
+// leafFor is leaf for a key that is there.
+func leafFor(t *testing.T, key *ecdsa.PrivateKey, by *x509.Certificate, signer crypto.Signer, usage x509.ExtKeyUsage, until time.Time) tls.Certificate {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "ops@laptop"},
 		NotBefore: until.Add(-48 * time.Hour), NotAfter: until,

@@ -207,9 +207,10 @@ WHERE id = @id AND deleted_at IS NULL
 RETURNING *;
 
 -- name: HostOpenWindow :one
--- HostOpenWindow moves an insecure host's window on from where it ends, or from now.
+-- HostOpenWindow moves an insecure host's window on from where it ends, or from now. A grace of an earlier window ends: it
+-- would outlast the new one.
 UPDATE host SET insecure_until = greatest(insecure_until + make_interval(mins => @minutes::integer), @until::timestamptz),
-	updated_at = @now::timestamptz
+	grace_until = NULL, updated_at = @now::timestamptz
 WHERE id = @id AND deleted_at IS NULL AND NOT secure
 RETURNING *;
 

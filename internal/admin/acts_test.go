@@ -115,7 +115,11 @@ func TestWindows(t *testing.T) {
 	if w := window(kiosk, "disable", nil); !w.InsecureEnabledUntil.IsZero() || !w.InsecureGraceUntil.Equal(noon.Add(time.Hour)) {
 		t.Errorf("got %+v", w)
 	}
-	ends(window(kiosk, "enable", `{}`), 60, 60) // as long as the last time
+	reopened := window(kiosk, "enable", `{}`)
+	ends(reopened, 60, 60) // as long as the last time
+	if !reopened.InsecureGraceUntil.IsZero() {
+		t.Errorf("got a grace until %s beside an open window", reopened.InsecureGraceUntil)
+	}
 	if w := window(atlas, "disable", nil); !w.InsecureEnabledUntil.IsZero() || !w.InsecureGraceUntil.IsZero() {
 		t.Errorf("got %+v of a secure host", w)
 	}

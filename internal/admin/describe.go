@@ -62,7 +62,7 @@ func (s *Surface) handleFile(path string, content []byte, header http.Header) {
 }
 
 // Refusals of the checks before a call.
-var always = []string{"body_too_large", "database_unavailable", "internal", "invalid_json", "starting"}
+var always = []string{"body_too_large", "database_unavailable", "internal", "invalid_json", "starting", "too_early"}
 
 // Refusals that many calls have.
 var (

@@ -84,10 +84,10 @@ func TestRotate(t *testing.T) {
 	if !alive(host.APIKey) {
 		t.Fatal("got refused with the first key")
 	}
-	keyShape := shape{"id": "n", "fqdn": "s", "key_prefix": "s", "next_key_prefix": "s0", "key_until": "s0"}
+	keyShape := object{"id": "n", "fqdn": "s", "key_prefix": "s", "next_key_prefix": "s0", "key_until": "s0"}
 
 	data := o.data(t, o.post(t, path, `{"revoke_now":null}`))
-	rotated := shape{"host": "o", "installer": "0"}.check(t, "rotate", data)
+	rotated := object{"host": "o", "installer": "0"}.check(t, "rotate", data)
 	next := keyShape.check(t, "rotate.host", rotated["host"])
 	if string(next["key_prefix"]) != `"`+host.APIKey[:8]+`"` || string(next["next_key_prefix"]) == "null" || string(next["key_until"]) == "null" {
 		t.Errorf("got %s", data)
@@ -101,8 +101,8 @@ func TestRotate(t *testing.T) {
 	o.post(t, path, nil).Refused(t, 409, "key_pending", "The host has a new API key that it has not used yet")
 
 	data = o.data(t, o.post(t, path, `{"revoke_now":true}`))
-	revoked := shape{"host": "o", "installer": "o"}.check(t, "revoke", data)
-	shape{"token": "s", "url": "s", "command": "s", "expires_at": "s"}.check(t, "installer", revoked["installer"])
+	revoked := object{"host": "o", "installer": "o"}.check(t, "revoke", data)
+	object{"token": "s", "url": "s", "command": "s", "expires_at": "s"}.check(t, "installer", revoked["installer"])
 	if now := keyShape.check(t, "revoke.host", revoked["host"]); string(now["next_key_prefix"]) != "null" || string(now["key_until"]) != "null" {
 		t.Errorf("got %s", data)
 	}

@@ -35,6 +35,7 @@ var (
 	ErrNoRoute   = errs.New(errs.NotFound, "route_not_found", "Route not found")
 	ErrMethod    = errs.New(errs.NotAllowed, "method_not_allowed", "Method not allowed")
 	ErrStale     = errs.New(errs.Stale, "etag_mismatch", "This has changed since you read it")
+	ErrEarly     = errs.New(errs.Early, "too_early", "The TLS handshake is not done yet; send this again")
 	ErrStarting  = errs.New(errs.Unavailable, "starting", "The gateway is starting; try again in a moment")
 	ErrDatabase  = errs.New(errs.Unavailable, "database_unavailable", "The gateway cannot reach its database; try again later")
 )
@@ -53,6 +54,7 @@ var statuses = map[errs.Kind]int{
 	errs.Gone:            http.StatusGone,
 	errs.Conflict:        http.StatusConflict,
 	errs.Stale:           http.StatusPreconditionFailed,
+	errs.Early:           http.StatusTooEarly,
 	errs.Limited:         http.StatusTooManyRequests,
 	errs.Unavailable:     http.StatusServiceUnavailable,
 }
@@ -143,6 +145,9 @@ func guarded(w http.ResponseWriter, r *Request, rules Rules, serve Func) (answer
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if err := Settled(r.Request); err != nil {
+		return nil, err
+	}
 	if err := r.readBody(w, rules); err != nil {
 		return nil, err
 	}
@@ -150,6 +155,16 @@ func guarded(w http.ResponseWriter, r *Request, rules Rules, serve Func) (answer
 	defer cancel()
 	r.Request = r.WithContext(audit.WithRequest(ctx, r.ID))
 	return serve(w, r)
+}
+
+// Settled refuses what came as early data of TLS, which is HTTP/3's 0-RTT: whoever recorded it can have sent it again, and that
+// somebody is where it seems to come from nobody has shown yet, though keys are bound to addresses and failures are counted
+// by them. Browsers send it again by themselves when the handshake is done. Errors: ErrEarly.
+func Settled(r *http.Request) error {
+	if r.TLS != nil && !r.TLS.HandshakeComplete {
+		return ErrEarly
+	}
+	return nil
 }
 
 // Bound is the context of all that a call does once its request is read. It has a deadline, and it does not end when the

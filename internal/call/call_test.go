@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,27 @@ func serve(t *testing.T, r *http.Request, f Func) (*httptest.ResponseRecorder, s
 
 func refusing(err error) Func {
 	return func(http.ResponseWriter, *Request) (any, error) { return nil, err }
+}
+
+// Early data is refused before anything of it is read; what came after the handshake, or without one, is not.
+func TestEarlyDataIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		state  *tls.ConnectionState
+		status int
+	}{
+		"before the handshake is done": {&tls.ConnectionState{}, http.StatusTooEarly},
+		"after it":                     {&tls.ConnectionState{HandshakeComplete: true}, http.StatusOK},
+		"without TLS":                  {nil, http.StatusOK},
+	} {
+		body, served := strings.NewReader(`{}`), false
+		r := httptest.NewRequest(http.MethodPost, "/", body)
+		r.TLS = c.state
+		w, _ := serve(t, r, func(http.ResponseWriter, *Request) (any, error) { served = true; return "x", nil })
+		if w.Code != c.status || served != (c.status == http.StatusOK) || (body.Len() == 0) != served {
+			t.Errorf("%s: got %d %s, served %t, %d bytes unread", name, w.Code, w.Body, served, body.Len())
+		}
+	}
 }
 
 func TestEveryKindHasAStatus(t *testing.T) {

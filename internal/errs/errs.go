@@ -28,13 +28,14 @@ const (
 	Gone                        // it was there and will not come back: single-use or expired
 	Conflict                    // somebody else was faster: read again
 	Stale                       // what the caller changes is not what it says it has read: read again
+	Early                       // the request came before its connection was safe: send it again
 	Limited                     // too much: later
 	Unavailable                 // not now: try again
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "malformed", "too_large", "unsupported", "unauthenticated", "forbidden", "not_found", "not_allowed", "gone",
-	"conflict", "stale", "limited", "unavailable",
+	"conflict", "stale", "early", "limited", "unavailable",
 }
 
 // String returns the kind's name in snake case.

@@ -24,7 +24,7 @@ func Describe(url string) []openapi.Group {
 
 // Refusals of the checks before a call.
 var (
-	always  = []string{"database_unavailable", "internal", "starting"}
+	always  = []string{"database_unavailable", "internal", "starting", "too_early"}
 	checked = []string{"api_disabled", "body_too_large", "invalid_json", "rate_limited", "too_many_failures"}
 )
 

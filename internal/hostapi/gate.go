@@ -146,6 +146,9 @@ func (s *Surface) identify(r *http.Request, from netip.Addr) (*db.Host, error) {
 // Guard lets hosts through to handlers that are not ours, with the checks that calls of ours pass: kill switch, limits,
 // key, address, window. It returns the host and the name of its account.
 func (s *Surface) Guard(r *http.Request, from netip.Addr) (host *db.Host, account string, err error) {
+	if err := call.Settled(r); err != nil {
+		return nil, "", err
+	}
 	ctx, cancel := call.Bound(r.Context())
 	defer cancel()
 	guarded := &call.Request{Request: r.WithContext(ctx), From: from}

@@ -1,6 +1,7 @@
 package hostapi_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -772,6 +773,11 @@ func TestGuard(t *testing.T) {
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || (host != nil) != (c.want == nil) || (account == "default") != (c.want == nil) {
 			t.Errorf("%s: got %v of account %q, %v; want %v", c.name, host, account, err, c.want)
 		}
+	}
+	early := guardedRequest(t, bound.Key.Reveal())
+	early.TLS = &tls.ConnectionState{}
+	if _, _, err := g.Host.Guard(early, home); !errors.Is(err, call.ErrEarly) {
+		t.Errorf("before the handshake is done: got %v, want %v", err, call.ErrEarly)
 	}
 	subject := strconv.FormatInt(bound.Host.ID, 10)
 	exhaust(t, g, ratelimit.Host, subject)

@@ -17,9 +17,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,6 +285,10 @@ func TestInstallScriptWithACAFails(t *testing.T) {
 // A signal in the middle of the download leaves nothing behind either.
 func TestInstallScriptCleansUpAfterSignals(t *testing.T) {
 	t.Parallel()
+	// A shell cannot trap what was ignored when it started, and all tests may run under nohup.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, shell := range shells {
 		for signal, want := range map[string]int{"TERM": 143, "INT": 130, "HUP": 129} {
 			g := newGuarded(t, []byte(stubClient), "sha256sum")
