@@ -186,8 +186,8 @@ func wait(response *http.Response) time.Duration {
 		now = time.Now()
 	}
 	after := header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(after, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, mostWait)
+	if seconds, err := number(after, 32); err == nil {
+		return min(max(time.Duration(seconds)*time.Second, 0), mostWait)
 	}
 	if until, err := http.ParseTime(after); err == nil {
 		return min(max(until.Sub(now), 0), mostWait)
@@ -195,10 +195,18 @@ func wait(response *http.Response) time.Duration {
 	if header.Get("X-Ratelimit-Remaining") != "0" {
 		return 0
 	}
-	reset, err := strconv.ParseUint(header.Get("X-Ratelimit-Reset"), 10, 63)
+	reset, err := number(header.Get("X-Ratelimit-Reset"), 48)
 	if err != nil {
 		return 0
 	}
-	seconds := int64(reset) - now.Unix() //nolint:gosec // it has 63 bits
-	return time.Duration(min(max(seconds, 0), int64(mostWait/time.Second))) * time.Second
+	return time.Duration(min(max(reset-now.Unix(), 0), int64(mostWait/time.Second))) * time.Second
+}
+
+// number reads a number; one with too many bits is the greatest that there is, or the least.
+func number(text string, bits int) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, bits)
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil
+	}
+	return n, err
 }

@@ -165,6 +165,8 @@ func TestRefusals(t *testing.T) {
 		"reset past":    {403, http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"1"}}, 0},
 		"for ever":      {429, http.Header{"Retry-After": {"2147483647"}}, 24 * time.Hour},
 		"never":         {403, http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"9223372036854775807"}}, 24 * time.Hour},
+		"longer still":  {429, http.Header{"Retry-After": {"99999999999999999999999"}}, 24 * time.Hour},
+		"later still":   {403, http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"99999999999999999999999"}}, 24 * time.Hour},
 		"nonsense":      {429, http.Header{"Retry-After": {"soon"}}, 0},
 		"negative":      {429, http.Header{"Retry-After": {"-5"}}, 0},
 		"broken":        {500, nil, 0},

@@ -55,10 +55,11 @@ func (c *Console) printVersions(ctx context.Context, newest release.Known) error
 	}
 	return c.print(shown, func(out io.Writer) {
 		now := time.Now()
-		t := table{head: []string{"WHAT", "VERSION", "FROM"}}
-		t.rows = append(t.rows, []string{"Codex for hosts", orDash(&shown.Target), shown.Source})
-		t.rows = append(t.rows, []string{"newest Codex", orDash(&shown.Newest), "asked " + ago(shown.CheckedAt, now)})
-		t.rows = append(t.rows, []string{"cdx for hosts", shown.Gateway, "this gateway"})
+		t := table{head: []string{"WHAT", "VERSION", "FROM"}, rows: [][]string{
+			{"Codex for hosts", orDash(&shown.Target), shown.Source},
+			{"newest Codex", orDash(&shown.Newest), "asked " + ago(shown.CheckedAt, now)},
+			{"cdx for hosts", shown.Gateway, "this gateway"},
+		}}
 		t.write(out, c.Err)
 		if shown.Reason != "" {
 			c.say("! The newest Codex could not be found out: %s", visible(shown.Reason, ""))
