@@ -11,6 +11,7 @@ import (
 	"maps"
 	mathrand "math/rand/v2"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -129,7 +130,7 @@ func pass(ctx context.Context, logger *slog.Logger, job Job) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		changed, err := job.Run(passCtx)
+		changed, err := guarded(passCtx, job)
 		total += changed
 		switch {
 		case ctx.Err() != nil:
@@ -149,6 +150,17 @@ func pass(ctx context.Context, logger *slog.Logger, job Job) error {
 	}
 	logger.Info("job goes on at the next tick", "changed", total)
 	return nil
+}
+
+// guarded makes one pass. One that panics has failed: the process would end with it, and so would each gateway that takes the
+// job over.
+func guarded(ctx context.Context, job Job) (changed int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return job.Run(ctx)
 }
 
 // jittered spreads gateways that started together: up to a tenth later.

@@ -29,6 +29,8 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 						return 500, nil
 					case 4:
 						return 0, errors.New("no luck")
+					case 5:
+						panic("no sense")
 					default:
 						return 0, nil
 					}
@@ -46,7 +48,7 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 			t.Errorf("after 10 minutes: got %d passes, want 12 or one less", n)
 		}
 		text := log.String()
-		if strings.Count(text, "no luck") != 1 || strings.Count(text, "changed=1000") != 1 {
+		if strings.Count(text, "no luck") != 1 || strings.Count(text, "panic: no sense") != 1 || strings.Count(text, "changed=1000") != 1 {
 			t.Errorf("the log misses a failure or a change: %s", text)
 		}
 	})
