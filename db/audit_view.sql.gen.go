@@ -14,21 +14,30 @@ const auditPage = `-- name: AuditPage :many
 SELECT e.id, (CASE WHEN isfinite(e.at) THEN e.at ELSE 'epoch' END)::timestamptz AS at, e.actor_kind, e.actor, e.action, e.host_id,
 	coalesce(host(e.ip), '')::text AS ip, e.details::text AS details
 FROM audit_entry e
-WHERE ($1::bigint IS NULL OR e.id < $1)
-	AND ($2::bigint IS NULL OR e.host_id = $2)
-	AND ($3::text = '' OR e.actor = $3)
-	AND ($4::text = '' OR e.action = $4 OR starts_with(e.action, $4 || '.'))
-	AND ($5::text = '' OR strpos(lower(e.action || ' ' || e.actor || ' ' || e.details::text), lower($5)) > 0)
-ORDER BY e.id DESC LIMIT $6
+WHERE ($1::bigint IS NULL OR CASE WHEN $2::boolean THEN e.id < $1 ELSE e.id > $1 END)
+	AND ($3::bigint IS NULL OR e.host_id = $3)
+	AND ($4::text = '' OR e.actor = $4)
+	AND ($5::text = '' OR e.actor_kind = $5)
+	AND ($6::text = '' OR e.action COLLATE "C" = $6 OR e.action COLLATE "C" > $6 || '.' AND e.action COLLATE "C" < $6 || '/')
+	AND ($7::text = '' OR e.ip <<= $7::inet)
+	AND ($8::timestamptz IS NULL OR e.at >= $8)
+	AND ($9::timestamptz IS NULL OR e.at < $9)
+	AND ($10::text = '' OR strpos(lower(e.action || ' ' || e.actor || ' ' || e.details::text), lower($10)) > 0)
+ORDER BY CASE WHEN NOT $2 THEN e.id END, CASE WHEN $2 THEN e.id END DESC LIMIT $11
 `
 
 type AuditPageParams struct {
-	Before *int64
-	HostID *int64
-	Actor  string
-	Action string
-	Search string
-	Max    int32
+	After      *int64
+	Descending bool
+	HostID     *int64
+	Actor      string
+	ActorKind  string
+	Action     string
+	Network    string
+	Since      *time.Time
+	Until      *time.Time
+	Search     string
+	Max        int32
 }
 
 type AuditPageRow struct {
@@ -42,14 +51,21 @@ type AuditPageRow struct {
 	Details   string
 }
 
-// AuditPage is a part of the audit trail, newest first: entries before one, or all; of one host, one actor, one action or
-// group of actions; with a text in them. What was put into the rows by hand must not keep them from being read.
+// AuditPage is a part of the audit trail, by id: entries beyond one, or all; of one host, actor, kind of actor, action or
+// group of actions; from an address or network; from a time on, up to but not at another; with a text in them. What was put
+// into the rows by hand must not keep them from being read. A group is what lies between its name with a dot and with the
+// character after the dot, byte by byte, for which there is an index.
 func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPageRow, error) {
 	rows, err := q.db.Query(ctx, auditPage,
-		arg.Before,
+		arg.After,
+		arg.Descending,
 		arg.HostID,
 		arg.Actor,
+		arg.ActorKind,
 		arg.Action,
+		arg.Network,
+		arg.Since,
+		arg.Until,
 		arg.Search,
 		arg.Max,
 	)

@@ -133,14 +133,19 @@ SELECT p.id, p.host_id, p.fqdn, p.digest, p.chatgpt_account, (p.refresh_sha256 I
 FROM credential_proposal p
 WHERE p.account_id = $1
 	AND CASE $2::text WHEN 'pending' THEN p.decided_at IS NULL WHEN 'all' THEN true ELSE p.decision = $2::text END
-	AND ($3::uuid IS NULL OR p.id < $3::uuid)
-ORDER BY p.id DESC LIMIT $4
+	AND ($3::uuid IS NULL OR CASE WHEN $4::boolean THEN p.id > $3::uuid ELSE p.id < $3::uuid END)
+	AND ($5::bigint = 0 OR p.host_id = $5::bigint)
+	AND ($6::text = '' OR strpos(lower(concat_ws(E'\n', encode(p.digest, 'hex'), p.chatgpt_account, p.fqdn)), lower($6)) > 0)
+ORDER BY CASE WHEN $4 THEN p.id END, CASE WHEN NOT $4 THEN p.id END DESC LIMIT $7
 `
 
 type CredentialProposalListParams struct {
 	AccountID int64
 	State     string
-	Before    *uuid.UUID
+	After     *uuid.UUID
+	Ascending bool
+	HostID    int64
+	Search    string
 	Max       int32
 }
 
@@ -161,12 +166,16 @@ type CredentialProposalListRow struct {
 	DecidedBy       *string
 }
 
-// CredentialProposalList lists proposals, the newest first, without what they hold.
+// CredentialProposalList lists proposals, by id, which is by when they came, without what they hold: those beyond one, or all; of
+// one host; with a text in the digest, the ChatGPT account or the name of the host.
 func (q *Queries) CredentialProposalList(ctx context.Context, arg CredentialProposalListParams) ([]CredentialProposalListRow, error) {
 	rows, err := q.db.Query(ctx, credentialProposalList,
 		arg.AccountID,
 		arg.State,
-		arg.Before,
+		arg.After,
+		arg.Ascending,
+		arg.HostID,
+		arg.Search,
 		arg.Max,
 	)
 	if err != nil {

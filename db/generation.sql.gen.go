@@ -137,21 +137,24 @@ SELECT g.id, g.number, g.lineage, g.digest, g.chatgpt_account, (g.refresh_sha256
 	(g.number = a.generation)::boolean AS current, coalesce(held.holders, 0)::bigint AS holders
 FROM generation g JOIN account a ON a.id = g.account_id LEFT JOIN host s ON s.id = g.source_host_id LEFT JOIN held ON held.auth_digest = g.digest
 WHERE g.account_id = $1
-	AND ($2::bigint = 0 OR g.number < $2::bigint)
-	AND ($3::text = '' OR g.source = $3::text)
-	AND ($4::bigint = 0 OR g.source_host_id = $4::bigint)
-	AND ($5::uuid IS NULL OR g.lineage = $5::uuid)
-	AND ($6::bigint = 0 OR g.number = $6::bigint)
-ORDER BY g.number DESC LIMIT $7
+	AND ($2::bigint = 0 OR CASE WHEN $3::boolean THEN g.number > $2 ELSE g.number < $2 END)
+	AND ($4::text = '' OR g.source = $4::text)
+	AND ($5::bigint = 0 OR g.source_host_id = $5::bigint)
+	AND ($6::uuid IS NULL OR g.lineage = $6::uuid)
+	AND ($7::bigint = 0 OR g.number = $7::bigint)
+	AND ($8::text = '' OR strpos(lower(concat_ws(E'\n', encode(g.digest, 'hex'), g.chatgpt_account, s.fqdn)), lower($8)) > 0)
+ORDER BY CASE WHEN $3 THEN g.number END, CASE WHEN NOT $3 THEN g.number END DESC LIMIT $9
 `
 
 type GenerationListParams struct {
 	AccountID    int64
-	Before       int64
+	After        int64
+	Ascending    bool
 	Source       string
 	SourceHostID int64
 	Lineage      *uuid.UUID
 	Number       int64
+	Search       string
 	Max          int32
 }
 
@@ -174,15 +177,18 @@ type GenerationListRow struct {
 	Holders         int64
 }
 
-// GenerationList lists what was canonical, the newest first, without what it holds, and how many hosts have each.
+// GenerationList lists what was canonical, by number, without what it holds, and how many hosts have each: those beyond one, or
+// all; with a text in the digest, the ChatGPT account or the name of the host that brought it.
 func (q *Queries) GenerationList(ctx context.Context, arg GenerationListParams) ([]GenerationListRow, error) {
 	rows, err := q.db.Query(ctx, generationList,
 		arg.AccountID,
-		arg.Before,
+		arg.After,
+		arg.Ascending,
 		arg.Source,
 		arg.SourceHostID,
 		arg.Lineage,
 		arg.Number,
+		arg.Search,
 		arg.Max,
 	)
 	if err != nil {

@@ -39,17 +39,18 @@ func (q *Queries) LibraryFileAdvance(ctx context.Context, arg LibraryFileAdvance
 
 const libraryFileDelete = `-- name: LibraryFileDelete :execrows
 UPDATE library_file SET deleted_at = $1::timestamptz, updated_at = $1::timestamptz
-WHERE kind = $2 AND name = $3 AND deleted_at IS NULL
+WHERE id = $2 AND version = $3::bigint AND deleted_at IS NULL
 `
 
 type LibraryFileDeleteParams struct {
-	Now  time.Time
-	Kind string
-	Name string
+	Now     time.Time
+	ID      int64
+	Current int64
 }
 
+// LibraryFileDelete retires a file, if version @current is its current one and it is not retired.
 func (q *Queries) LibraryFileDelete(ctx context.Context, arg LibraryFileDeleteParams) (int64, error) {
-	result, err := q.db.Exec(ctx, libraryFileDelete, arg.Now, arg.Kind, arg.Name)
+	result, err := q.db.Exec(ctx, libraryFileDelete, arg.Now, arg.ID, arg.Current)
 	if err != nil {
 		return 0, err
 	}
@@ -474,6 +475,87 @@ SELECT 1 FROM host WHERE id = $1 FOR NO KEY UPDATE
 func (q *Queries) ProposalLock(ctx context.Context, hostID int64) error {
 	_, err := q.db.Exec(ctx, proposalLock, hostID)
 	return err
+}
+
+const proposalPage = `-- name: ProposalPage :many
+SELECT p.id, p.name, p.sha256, p.description, p.argument_hint, p.base_version, p.host_id, p.created_at, octet_length(p.content) AS size_bytes,
+	p.decided_at, p.decision, p.decided_by, h.fqdn
+FROM library_proposal p JOIN host h ON h.id = p.host_id
+WHERE p.kind = $1 AND ($2::bigint IS NULL OR CASE WHEN $3::boolean THEN p.id < $2 ELSE p.id > $2 END)
+	AND ($4::bigint IS NULL OR p.host_id = $4)
+	AND ($5::text IS NULL OR coalesce(p.decision, '') = $5)
+	AND ($6::text = '' OR strpos(lower(p.name), lower($6)) > 0 OR strpos(h.fqdn, lower($6)) > 0)
+ORDER BY CASE WHEN NOT $3 THEN p.id END, CASE WHEN $3 THEN p.id END DESC LIMIT $7
+`
+
+type ProposalPageParams struct {
+	Kind       string
+	After      *int64
+	Descending bool
+	HostID     *int64
+	Decision   *string
+	Search     string
+	Max        int32
+}
+
+type ProposalPageRow struct {
+	ID           int64
+	Name         string
+	SHA256       []byte
+	Description  *string
+	ArgumentHint *string
+	BaseVersion  int64
+	HostID       int64
+	CreatedAt    time.Time
+	SizeBytes    int32
+	DecidedAt    *time.Time
+	Decision     *string
+	DecidedBy    *string
+	FQDN         string
+}
+
+// ProposalPage is a part of what was proposed, by id, without texts: proposals beyond one, or all; of one host; with a decision,
+// which is empty for those that wait; with a text in the name or the host's.
+func (q *Queries) ProposalPage(ctx context.Context, arg ProposalPageParams) ([]ProposalPageRow, error) {
+	rows, err := q.db.Query(ctx, proposalPage,
+		arg.Kind,
+		arg.After,
+		arg.Descending,
+		arg.HostID,
+		arg.Decision,
+		arg.Search,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProposalPageRow
+	for rows.Next() {
+		var i ProposalPageRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.SHA256,
+			&i.Description,
+			&i.ArgumentHint,
+			&i.BaseVersion,
+			&i.HostID,
+			&i.CreatedAt,
+			&i.SizeBytes,
+			&i.DecidedAt,
+			&i.Decision,
+			&i.DecidedBy,
+			&i.FQDN,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const proposalPending = `-- name: ProposalPending :one

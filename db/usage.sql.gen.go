@@ -213,19 +213,29 @@ func (q *Queries) UsageIngestByKey(ctx context.Context, arg UsageIngestByKeyPara
 const usageIngestCount = `-- name: UsageIngestCount :one
 SELECT count(*) FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
 WHERE ($1::bigint IS NULL OR i.host_id = $1)
-	AND ($2::text = '' OR strpos(h.fqdn, lower($2)) > 0 OR strpos(host(i.ip), lower($2)) > 0
-		OR i.id = $3::bigint OR i.host_id = $3)
+	AND ($2::timestamptz IS NULL OR i.at >= $2)
+	AND ($3::timestamptz IS NULL OR i.at < $3)
+	AND ($4::text = '' OR strpos(h.fqdn, lower($4)) > 0 OR strpos(host(i.ip), lower($4)) > 0
+		OR i.id = $5::bigint OR i.host_id = $5)
 `
 
 type UsageIngestCountParams struct {
 	HostID *int64
+	Since  *time.Time
+	Until  *time.Time
 	Search string
-	Number *int64
+	Wanted *int64
 }
 
 // UsageIngestCount is how many reports UsageIngestPage has parts of.
 func (q *Queries) UsageIngestCount(ctx context.Context, arg UsageIngestCountParams) (int64, error) {
-	row := q.db.QueryRow(ctx, usageIngestCount, arg.HostID, arg.Search, arg.Number)
+	row := q.db.QueryRow(ctx, usageIngestCount,
+		arg.HostID,
+		arg.Since,
+		arg.Until,
+		arg.Search,
+		arg.Wanted,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -271,28 +281,49 @@ func (q *Queries) UsageIngestInsert(ctx context.Context, arg UsageIngestInsertPa
 }
 
 const usageIngestPage = `-- name: UsageIngestPage :many
-SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn,
+	rank.unknown::boolean AS unknown, rank.number::bigint AS number, rank.name::text AS name
 FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
-	CROSS JOIN LATERAL (SELECT CASE $1::text
-		WHEN 'created_at' THEN extract(epoch FROM i.at) * 1000000 WHEN 'entries' THEN i.entries WHEN 'total' THEN i.total WHEN 'input' THEN i.input
-		WHEN 'output' THEN i.output WHEN 'cached' THEN i.cached WHEN 'reasoning' THEN i.reasoning WHEN 'cost' THEN i.cost END AS number,
-		CASE WHEN $1 = 'host' THEN h.fqdn COLLATE "C" END AS name, CASE WHEN $1 = 'client_ip' THEN i.ip END AS ip) rank
+	CROSS JOIN LATERAL (SELECT said.number IS NULL AND said.name IS NULL AS unknown,
+		least(coalesce(said.number, 0), 9223372036854775807)::bigint AS number, coalesce(said.name, '')::text COLLATE "C" AS name
+	FROM (SELECT CASE $1::text
+		WHEN 'entries' THEN i.entries WHEN 'total' THEN i.total WHEN 'input' THEN i.input WHEN 'output' THEN i.output
+		WHEN 'cached' THEN i.cached WHEN 'reasoning' THEN i.reasoning WHEN 'cost' THEN i.cost * 1000000
+		WHEN 'host' THEN NULL WHEN 'client_ip' THEN NULL ELSE 0 END AS number,
+		CASE $1 WHEN 'host' THEN h.fqdn WHEN 'client_ip' THEN encode(inet_send(i.ip), 'hex') END AS name) said) rank
 WHERE ($2::bigint IS NULL OR i.host_id = $2)
-	AND ($3::text = '' OR strpos(h.fqdn, lower($3)) > 0 OR strpos(host(i.ip), lower($3)) > 0
-		OR i.id = $4::bigint OR i.host_id = $4)
-ORDER BY CASE WHEN NOT $5::boolean THEN rank.number END, CASE WHEN $5 THEN rank.number END DESC NULLS LAST,
-	CASE WHEN NOT $5 THEN rank.name END, CASE WHEN $5 THEN rank.name END DESC NULLS LAST,
-	CASE WHEN NOT $5 THEN rank.ip END, CASE WHEN $5 THEN rank.ip END DESC NULLS LAST,
-	CASE WHEN NOT $5 THEN i.id END, i.id DESC
-LIMIT $7 OFFSET $6
+	AND ($3::timestamptz IS NULL OR i.at >= $3)
+	AND ($4::timestamptz IS NULL OR i.at < $4)
+	AND ($5::text = '' OR strpos(h.fqdn, lower($5)) > 0 OR strpos(host(i.ip), lower($5)) > 0
+		OR i.id = $6::bigint OR i.host_id = $6)
+	AND (NOT $7::boolean OR CASE
+		WHEN $1 = 'created_at' AND $8::boolean THEN (i.at, i.id) < ($9::timestamptz, $10::bigint)
+		WHEN $1 = 'created_at' THEN (i.at, i.id) > ($9, $10)
+		WHEN $8 THEN rank.unknown > $11::boolean
+			OR rank.unknown = $11 AND (rank.number, rank.name, i.id) < ($12::bigint, $13::text, $10)
+		ELSE (rank.unknown, rank.number, rank.name, i.id) > ($11, $12, $13, $10) END)
+ORDER BY CASE WHEN $1 = 'created_at' AND NOT $8 THEN i.at END, CASE WHEN $1 = 'created_at' AND $8 THEN i.at END DESC,
+	rank.unknown,
+	CASE WHEN NOT $8 THEN rank.number END, CASE WHEN $8 THEN rank.number END DESC,
+	CASE WHEN NOT $8 THEN rank.name END, CASE WHEN $8 THEN rank.name END DESC,
+	CASE WHEN NOT $8 THEN i.id END, i.id DESC
+LIMIT $15 OFFSET $14
 `
 
 type UsageIngestPageParams struct {
 	Sort       string
 	HostID     *int64
+	Since      *time.Time
+	Until      *time.Time
 	Search     string
-	Number     *int64
+	Wanted     *int64
+	Past       bool
 	Descending bool
+	At         time.Time
+	ID         int64
+	Unknown    bool
+	Number     int64
+	Name       string
 	Skip       int32
 	Max        int32
 }
@@ -310,16 +341,29 @@ type UsageIngestPageRow struct {
 	Reasoning *int64
 	Cost      *float64
 	FQDN      *string
+	Unknown   bool
+	Number    int64
+	Name      string
 }
 
-// UsageIngestPage is a part of the reports in the order of @sort; those of equal rank are in the order of their ids.
+// UsageIngestPage is a part of the reports, of one host, from a time on, up to but not at another, with a text in the host's name
+// or the address. It is in the order of what @sort says, with what is unknown at the end either way, then by id; @past: only what
+// comes after the report of that rank and id. There is an index for when they came, which the list begins with.
 func (q *Queries) UsageIngestPage(ctx context.Context, arg UsageIngestPageParams) ([]UsageIngestPageRow, error) {
 	rows, err := q.db.Query(ctx, usageIngestPage,
 		arg.Sort,
 		arg.HostID,
+		arg.Since,
+		arg.Until,
 		arg.Search,
-		arg.Number,
+		arg.Wanted,
+		arg.Past,
 		arg.Descending,
+		arg.At,
+		arg.ID,
+		arg.Unknown,
+		arg.Number,
+		arg.Name,
 		arg.Skip,
 		arg.Max,
 	)
@@ -343,6 +387,9 @@ func (q *Queries) UsageIngestPage(ctx context.Context, arg UsageIngestPageParams
 			&i.Reasoning,
 			&i.Cost,
 			&i.FQDN,
+			&i.Unknown,
+			&i.Number,
+			&i.Name,
 		); err != nil {
 			return nil, err
 		}
@@ -355,21 +402,41 @@ func (q *Queries) UsageIngestPage(ctx context.Context, arg UsageIngestPageParams
 }
 
 const usageLines = `-- name: UsageLines :many
-SELECT e.line, count(*) AS events,
-	least(coalesce(sum(e.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(e.input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(e.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(e.cached), 0), 9223372036854775807)::bigint AS cached,
-	least(coalesce(sum(e.reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(e.cost) AS priced, coalesce(sum(e.cost), 0)::double precision AS cost
-FROM (SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry ORDER BY id DESC LIMIT $1) e
-GROUP BY e.line ORDER BY 3 DESC, 4 DESC, 5 DESC, 6 DESC, e.line LIMIT $2
+WITH sums AS (
+	SELECT e.line, min(e.id)::bigint AS first, count(*) AS events,
+		least(coalesce(sum(e.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(e.input), 0), 9223372036854775807)::bigint AS input,
+		least(coalesce(sum(e.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(e.cached), 0), 9223372036854775807)::bigint AS cached,
+		least(coalesce(sum(e.reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(e.cost) AS priced, coalesce(sum(e.cost), 0)::double precision AS cost,
+		least(coalesce(sum(e.cost) * 1000000, -1), 9223372036854775807)::bigint AS price
+	FROM (SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry ORDER BY id DESC LIMIT $6) e
+	WHERE $7::text = '' OR strpos(lower(e.line), lower($7)) > 0
+	GROUP BY e.line
+), ranked AS (
+	SELECT s.line, s.first, s.events, s.total, s.input, s.output, s.cached, s.reasoning, s.priced, s.cost, s.price, ARRAY[(CASE $8::text WHEN 'input' THEN s.input WHEN 'output' THEN s.output WHEN 'cached' THEN s.cached
+		WHEN 'reasoning' THEN s.reasoning WHEN 'cost' THEN s.price WHEN 'events' THEN s.events ELSE s.total END),
+		s.total, s.input, s.output, s.cached]::bigint[] AS rank FROM sums s
+)
+SELECT r.line, r.first, r.events, r.total, r.input, r.output, r.cached, r.reasoning, r.priced, r.cost, r.rank::bigint[] AS rank FROM ranked r
+WHERE NOT $1::boolean OR CASE WHEN $2::boolean THEN r.rank < $3::bigint[] OR (r.rank = $3 AND r.first > $4::bigint)
+	ELSE (r.rank, r.first) > ($3, $4) END
+ORDER BY CASE WHEN NOT $2 THEN r.rank END, CASE WHEN $2 THEN r.rank END DESC, r.first
+LIMIT $5
 `
 
 type UsageLinesParams struct {
-	Newest int32
-	Max    int32
+	Past       bool
+	Descending bool
+	Rank       []int64
+	First      int64
+	Max        int32
+	Newest     int32
+	Search     string
+	Sort       string
 }
 
 type UsageLinesRow struct {
 	Line      *string
+	First     int64
 	Events    int64
 	Total     int64
 	Input     int64
@@ -378,11 +445,23 @@ type UsageLinesRow struct {
 	Reasoning int64
 	Priced    int64
 	Cost      float64
+	Rank      []int64
 }
 
-// UsageLines adds up the newest @newest entries by their lines.
+// UsageLines adds up the newest @newest entries by their lines, those with a text in the line. A line is in the order of its
+// rank: what @sort says, then its total, input, output and cached, then, always the same way, of which the first entry came
+// first; @past: only those after the one of @rank and @first.
 func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]UsageLinesRow, error) {
-	rows, err := q.db.Query(ctx, usageLines, arg.Newest, arg.Max)
+	rows, err := q.db.Query(ctx, usageLines,
+		arg.Past,
+		arg.Descending,
+		arg.Rank,
+		arg.First,
+		arg.Max,
+		arg.Newest,
+		arg.Search,
+		arg.Sort,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -392,6 +471,7 @@ func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]Usage
 		var i UsageLinesRow
 		if err := rows.Scan(
 			&i.Line,
+			&i.First,
 			&i.Events,
 			&i.Total,
 			&i.Input,
@@ -400,6 +480,7 @@ func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]Usage
 			&i.Reasoning,
 			&i.Priced,
 			&i.Cost,
+			&i.Rank,
 		); err != nil {
 			return nil, err
 		}
@@ -412,26 +493,70 @@ func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]Usage
 }
 
 const usagePage = `-- name: UsagePage :many
-SELECT e.id, e.ingest_id, e.host_id, e.at, e.line, e.total, e.input, e.output, e.cached, e.reasoning, e.model, e.cost, h.fqdn FROM usage_entry e LEFT JOIN host h ON h.id = e.host_id
-WHERE ($1::bigint IS NULL OR e.id < $1)
-	AND ($2::bigint IS NULL OR e.host_id = $2)
-ORDER BY e.id DESC LIMIT $3
+SELECT e.id, e.ingest_id, e.host_id, e.at, e.line, e.total, e.input, e.output, e.cached, e.reasoning, e.model, e.cost, h.fqdn, rank.number::bigint AS number, rank.name::text AS name
+FROM usage_entry e LEFT JOIN host h ON h.id = e.host_id
+	CROSS JOIN LATERAL (SELECT (CASE $1::text
+		WHEN 'total' THEN coalesce(e.total, -1) WHEN 'input' THEN coalesce(e.input, -1) WHEN 'output' THEN coalesce(e.output, -1)
+		WHEN 'cached' THEN coalesce(e.cached, -1) WHEN 'reasoning' THEN coalesce(e.reasoning, -1)
+		WHEN 'cost' THEN least(coalesce(e.cost * 1000000, -1), 9223372036854775807) ELSE 0 END)::bigint AS number,
+		(CASE WHEN $1 = 'host' THEN coalesce(h.fqdn, '') ELSE '' END)::text COLLATE "C" AS name) rank
+WHERE ($2::bigint IS NULL OR CASE WHEN $3::boolean THEN e.id < $2 ELSE e.id > $2 END)
+	AND ($4::bigint IS NULL OR e.host_id = $4)
+	AND ($5::text = '' OR e.model = $5)
+	AND ($6::timestamptz IS NULL OR e.at >= $6)
+	AND ($7::timestamptz IS NULL OR e.at < $7)
+	AND ($8::text = '' OR strpos(lower(e.line), lower($8)) > 0)
+	AND (NOT $9::boolean OR CASE WHEN $3 THEN (rank.number, rank.name, e.id) < ($10::bigint, $11::text, $12::bigint)
+		ELSE (rank.number, rank.name, e.id) > ($10, $11, $12) END)
+ORDER BY CASE WHEN NOT $3 THEN rank.number END, CASE WHEN $3 THEN rank.number END DESC,
+	CASE WHEN NOT $3 THEN rank.name END, CASE WHEN $3 THEN rank.name END DESC,
+	CASE WHEN NOT $3 THEN e.id END, CASE WHEN $3 THEN e.id END DESC
+LIMIT $13
 `
 
 type UsagePageParams struct {
-	Before *int64
-	HostID *int64
-	Max    int32
+	Sort       string
+	After      *int64
+	Descending bool
+	HostID     *int64
+	Model      string
+	Since      *time.Time
+	Until      *time.Time
+	Search     string
+	Past       bool
+	Number     int64
+	Name       string
+	ID         int64
+	Max        int32
 }
 
 type UsagePageRow struct {
 	UsageEntry UsageEntry
 	FQDN       *string
+	Number     int64
+	Name       string
 }
 
-// UsagePage is a part of what was reported, newest first: entries before one, or all; of one host, or all.
+// UsagePage is a part of what was reported: of one host or model; from a time on, up to but not at another; with a text in the
+// line. It is in the order of a number and a text, which are what @sort says and 0 and empty for any other word, then by id;
+// @past: only what comes after the entry of @number, @name and @id; @after says that of an order that is the ids' alone, for
+// which there is an index. What was not reported is less than nothing.
 func (q *Queries) UsagePage(ctx context.Context, arg UsagePageParams) ([]UsagePageRow, error) {
-	rows, err := q.db.Query(ctx, usagePage, arg.Before, arg.HostID, arg.Max)
+	rows, err := q.db.Query(ctx, usagePage,
+		arg.Sort,
+		arg.After,
+		arg.Descending,
+		arg.HostID,
+		arg.Model,
+		arg.Since,
+		arg.Until,
+		arg.Search,
+		arg.Past,
+		arg.Number,
+		arg.Name,
+		arg.ID,
+		arg.Max,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -453,6 +578,8 @@ func (q *Queries) UsagePage(ctx context.Context, arg UsagePageParams) ([]UsagePa
 			&i.UsageEntry.Model,
 			&i.UsageEntry.Cost,
 			&i.FQDN,
+			&i.Number,
+			&i.Name,
 		); err != nil {
 			return nil, err
 		}

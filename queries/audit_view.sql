@@ -1,12 +1,18 @@
 -- name: AuditPage :many
--- AuditPage is a part of the audit trail, newest first: entries before one, or all; of one host, one actor, one action or
--- group of actions; with a text in them. What was put into the rows by hand must not keep them from being read.
+-- AuditPage is a part of the audit trail, by id: entries beyond one, or all; of one host, actor, kind of actor, action or
+-- group of actions; from an address or network; from a time on, up to but not at another; with a text in them. What was put
+-- into the rows by hand must not keep them from being read. A group is what lies between its name with a dot and with the
+-- character after the dot, byte by byte, for which there is an index.
 SELECT e.id, (CASE WHEN isfinite(e.at) THEN e.at ELSE 'epoch' END)::timestamptz AS at, e.actor_kind, e.actor, e.action, e.host_id,
 	coalesce(host(e.ip), '')::text AS ip, e.details::text AS details
 FROM audit_entry e
-WHERE (sqlc.narg('before')::bigint IS NULL OR e.id < sqlc.narg('before'))
+WHERE (sqlc.narg('after')::bigint IS NULL OR CASE WHEN @descending::boolean THEN e.id < sqlc.narg('after') ELSE e.id > sqlc.narg('after') END)
 	AND (sqlc.narg('host_id')::bigint IS NULL OR e.host_id = sqlc.narg('host_id'))
 	AND (@actor::text = '' OR e.actor = @actor)
-	AND (@action::text = '' OR e.action = @action OR starts_with(e.action, @action || '.'))
+	AND (@actor_kind::text = '' OR e.actor_kind = @actor_kind)
+	AND (@action::text = '' OR e.action COLLATE "C" = @action OR e.action COLLATE "C" > @action || '.' AND e.action COLLATE "C" < @action || '/')
+	AND (@network::text = '' OR e.ip <<= @network::inet)
+	AND (sqlc.narg('since')::timestamptz IS NULL OR e.at >= sqlc.narg('since'))
+	AND (sqlc.narg('until')::timestamptz IS NULL OR e.at < sqlc.narg('until'))
 	AND (@search::text = '' OR strpos(lower(e.action || ' ' || e.actor || ' ' || e.details::text), lower(@search)) > 0)
-ORDER BY e.id DESC LIMIT @max;
+ORDER BY CASE WHEN NOT @descending THEN e.id END, CASE WHEN @descending THEN e.id END DESC LIMIT @max;

@@ -14,14 +14,17 @@ DELETE FROM credential_proposal WHERE id IN (
 );
 
 -- name: CredentialProposalList :many
--- CredentialProposalList lists proposals, the newest first, without what they hold.
+-- CredentialProposalList lists proposals, by id, which is by when they came, without what they hold: those beyond one, or all; of
+-- one host; with a text in the digest, the ChatGPT account or the name of the host.
 SELECT p.id, p.host_id, p.fqdn, p.digest, p.chatgpt_account, (p.refresh_sha256 IS NOT NULL)::boolean AS has_refresh_token, p.access_issued_at,
 	p.access_expires_at, p.last_refresh, p.base_generation, p.created_at, p.decided_at, p.decision, p.decided_by
 FROM credential_proposal p
 WHERE p.account_id = @account_id
 	AND CASE @state::text WHEN 'pending' THEN p.decided_at IS NULL WHEN 'all' THEN true ELSE p.decision = @state::text END
-	AND (sqlc.narg('before')::uuid IS NULL OR p.id < sqlc.narg('before')::uuid)
-ORDER BY p.id DESC LIMIT @max;
+	AND (sqlc.narg('after')::uuid IS NULL OR CASE WHEN @ascending::boolean THEN p.id > sqlc.narg('after')::uuid ELSE p.id < sqlc.narg('after')::uuid END)
+	AND (@host_id::bigint = 0 OR p.host_id = @host_id::bigint)
+	AND (@search::text = '' OR strpos(lower(concat_ws(E'\n', encode(p.digest, 'hex'), p.chatgpt_account, p.fqdn)), lower(@search)) > 0)
+ORDER BY CASE WHEN @ascending THEN p.id END, CASE WHEN NOT @ascending THEN p.id END DESC LIMIT @max;
 
 -- name: CredentialProposalGet :one
 SELECT * FROM credential_proposal WHERE id = @id;

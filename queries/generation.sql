@@ -37,7 +37,8 @@ SELECT * FROM generation WHERE account_id = @account_id AND lineage = @lineage A
 ORDER BY number DESC LIMIT 1;
 
 -- name: GenerationList :many
--- GenerationList lists what was canonical, the newest first, without what it holds, and how many hosts have each.
+-- GenerationList lists what was canonical, by number, without what it holds, and how many hosts have each: those beyond one, or
+-- all; with a text in the digest, the ChatGPT account or the name of the host that brought it.
 WITH held AS MATERIALIZED (
 	SELECT h.auth_digest, count(*) AS holders FROM host h
 	WHERE h.account_id = @account_id AND h.deleted_at IS NULL AND h.auth_digest IS NOT NULL GROUP BY h.auth_digest
@@ -47,12 +48,13 @@ SELECT g.id, g.number, g.lineage, g.digest, g.chatgpt_account, (g.refresh_sha256
 	(g.number = a.generation)::boolean AS current, coalesce(held.holders, 0)::bigint AS holders
 FROM generation g JOIN account a ON a.id = g.account_id LEFT JOIN host s ON s.id = g.source_host_id LEFT JOIN held ON held.auth_digest = g.digest
 WHERE g.account_id = @account_id
-	AND (@before::bigint = 0 OR g.number < @before::bigint)
+	AND (@after::bigint = 0 OR CASE WHEN @ascending::boolean THEN g.number > @after ELSE g.number < @after END)
 	AND (@source::text = '' OR g.source = @source::text)
 	AND (@source_host_id::bigint = 0 OR g.source_host_id = @source_host_id::bigint)
 	AND (sqlc.narg('lineage')::uuid IS NULL OR g.lineage = sqlc.narg('lineage')::uuid)
 	AND (@number::bigint = 0 OR g.number = @number::bigint)
-ORDER BY g.number DESC LIMIT @max;
+	AND (@search::text = '' OR strpos(lower(concat_ws(E'\n', encode(g.digest, 'hex'), g.chatgpt_account, s.fqdn)), lower(@search)) > 0)
+ORDER BY CASE WHEN @ascending THEN g.number END, CASE WHEN NOT @ascending THEN g.number END DESC LIMIT @max;
 
 -- name: GenerationReceivers :many
 -- GenerationReceivers lists the hosts that were given a generation, by name, and whether they are known to have it still.

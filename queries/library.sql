@@ -26,8 +26,9 @@ UPDATE library_file SET version = version + 1, updated_at = @now::timestamptz, d
 WHERE id = @id AND version = @current::bigint AND deleted_at IS NOT DISTINCT FROM sqlc.narg('deleted_at')::timestamptz;
 
 -- name: LibraryFileDelete :execrows
+-- LibraryFileDelete retires a file, if version @current is its current one and it is not retired.
 UPDATE library_file SET deleted_at = @now::timestamptz, updated_at = @now::timestamptz
-WHERE kind = @kind AND name = @name AND deleted_at IS NULL;
+WHERE id = @id AND version = @current::bigint AND deleted_at IS NULL;
 
 -- name: LibraryVersionInsert :exec
 INSERT INTO library_version (file_id, number, sha256, content, description, argument_hint, author, source_host_id, created_at)
@@ -76,6 +77,18 @@ RETURNING id;
 SELECT p.id, p.kind, p.name, p.sha256, p.base_version, p.created_at, octet_length(p.content) AS size_bytes, h.fqdn
 FROM library_proposal p JOIN host h ON h.id = p.host_id
 WHERE p.decided_at IS NULL ORDER BY p.id;
+
+-- name: ProposalPage :many
+-- ProposalPage is a part of what was proposed, by id, without texts: proposals beyond one, or all; of one host; with a decision,
+-- which is empty for those that wait; with a text in the name or the host's.
+SELECT p.id, p.name, p.sha256, p.description, p.argument_hint, p.base_version, p.host_id, p.created_at, octet_length(p.content) AS size_bytes,
+	p.decided_at, p.decision, p.decided_by, h.fqdn
+FROM library_proposal p JOIN host h ON h.id = p.host_id
+WHERE p.kind = @kind AND (sqlc.narg('after')::bigint IS NULL OR CASE WHEN @descending::boolean THEN p.id < sqlc.narg('after') ELSE p.id > sqlc.narg('after') END)
+	AND (sqlc.narg('host_id')::bigint IS NULL OR p.host_id = sqlc.narg('host_id'))
+	AND (sqlc.narg('decision')::text IS NULL OR coalesce(p.decision, '') = sqlc.narg('decision'))
+	AND (@search::text = '' OR strpos(lower(p.name), lower(@search)) > 0 OR strpos(h.fqdn, lower(@search)) > 0)
+ORDER BY CASE WHEN NOT @descending THEN p.id END, CASE WHEN @descending THEN p.id END DESC LIMIT @max;
 
 -- name: ProposalGet :one
 SELECT sqlc.embed(p), h.fqdn FROM library_proposal p JOIN host h ON h.id = p.host_id WHERE p.id = @id;

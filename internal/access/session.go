@@ -53,6 +53,17 @@ func (s *Service) ListSessions(ctx context.Context) ([]db.AdminSessionListRow, e
 	return sessions, nil
 }
 
+// SessionState is what a session is now.
+func SessionState(session *db.AdminSessionListRow) string {
+	switch {
+	case session.RevokedAt != nil:
+		return StateRevoked
+	case session.Expired:
+		return StateOver
+	}
+	return StateOpen
+}
+
 // RevokeSession ends a session: its next request is refused. Errors: ErrSessionUnknown.
 func (s *Service) RevokeSession(ctx context.Context, id int64, by audit.Actor) error {
 	return s.store.WithTx(ctx, func(q *db.Queries) error {

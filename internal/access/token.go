@@ -29,6 +29,9 @@ var (
 	ErrTokenTTL = errs.New(errs.Invalid, "admin_token_ttl_invalid", "an API token is good for 1m to 366d")
 	// ErrTokenExists is a name that an API token has already.
 	ErrTokenExists = errs.New(errs.Conflict, "admin_token_exists", "there is an API token of this name; revoke it first")
+	// ErrGrantExceeded is a token that would let somebody do more, or for longer, than who makes it may; Details name a capability
+	// that he lacks.
+	ErrGrantExceeded = errs.New(errs.Forbidden, "admin_grant_exceeded", "nobody gives away more than he may himself")
 	// ErrTokenUnknown is a name that no API token has which is not revoked.
 	ErrTokenUnknown = errs.New(errs.NotFound, "admin_token_not_found", "there is no API token of this name")
 )
@@ -47,6 +50,10 @@ type NewToken struct {
 	Role   Role
 	Scopes []Capability  // nil: whatever the role may
 	TTL    time.Duration // 0: DefaultTokenTTL
+
+	// Within bounds what the token may do and, unless it is zero, until when. Default: it is made on the console, which bounds
+	// nothing.
+	Within *Grant
 }
 
 // MadeToken is a token that was just made. The secret is shown this once.
@@ -56,7 +63,7 @@ type MadeToken struct {
 	ExpiresAt time.Time
 }
 
-// AddToken makes an API token. Errors: ErrTokenName, ErrTokenTTL, ErrRole, ErrScope, ErrTokenExists.
+// AddToken makes an API token. Errors: ErrTokenName, ErrTokenTTL, ErrRole, ErrScope, ErrGrantExceeded, ErrTokenExists.
 func (s *Service) AddToken(ctx context.Context, wanted NewToken, by audit.Actor) (*MadeToken, error) {
 	if err := wanted.check(); err != nil {
 		return nil, err
@@ -102,6 +109,22 @@ func (n *NewToken) check() error {
 			return ErrScope.With("scope", string(scope)).With("role", string(n.Role))
 		}
 	}
+	return n.bounded()
+}
+
+// bounded refuses what who makes the token may not do himself: a token that was made for less must not become one for more.
+func (n *NewToken) bounded() error {
+	if n.Within == nil {
+		return nil
+	}
+	for _, capability := range (Grant{Role: n.Role, Scopes: n.Scopes}).Capabilities() {
+		if !n.Within.May(capability) {
+			return ErrGrantExceeded.With("capability", string(capability))
+		}
+	}
+	if until := n.Within.ExpiresAt; !until.IsZero() && time.Now().Add(n.TTL).After(until) {
+		return ErrGrantExceeded.With("expires_at", until.UTC())
+	}
 	return nil
 }
 
@@ -145,8 +168,31 @@ func (s *Service) ListTokens(ctx context.Context) ([]db.AdminTokenListRow, error
 	return tokens, nil
 }
 
+// States of API tokens and sessions.
+const (
+	StateGood    = "good" // of a token
+	StateExpired = "expired"
+	StateOpen    = "open" // of a session
+	StateOver    = "over"
+	StateRevoked = "revoked"
+)
+
+// TokenState is what an API token is now.
+func TokenState(token *db.AdminTokenListRow) string {
+	switch {
+	case token.RevokedAt != nil:
+		return StateRevoked
+	case token.Expired:
+		return StateExpired
+	}
+	return StateGood
+}
+
 // RevokeToken ends a token: the next request with it is refused. Errors: ErrTokenUnknown.
 func (s *Service) RevokeToken(ctx context.Context, name string, by audit.Actor) error {
+	if !nameGrammar.MatchString(name) { // nor has PostgreSQL a text for every name
+		return ErrTokenUnknown
+	}
 	return s.store.WithTx(ctx, func(q *db.Queries) error {
 		prefix, err := q.AdminTokenRevoke(ctx, name)
 		if db.IsNoRows(err) {

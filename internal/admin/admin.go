@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -55,6 +56,8 @@ type Surface struct {
 	cfg    Config
 	origin *http.CrossOriginProtection
 	needs  map[string]access.Capability // :: "METHOD path" → what the caller must be allowed; openToAll: nothing
+
+	account atomic.Int64 // the id of the fleet's account; 0: not looked up yet
 }
 
 // New makes the surface. A route that says nothing about who may call it is a mistake in this program, which then does
@@ -74,6 +77,7 @@ func New(cfg Config) *Surface {
 	s.handleCredentials()
 	s.handleReading()
 	s.handleLibrary()
+	s.handleAdmins()
 	s.page(http.MethodGet, api.PathLogin, s.loggedIn)
 	s.page(http.MethodGet, api.PathLoginLink+"{}", s.showLink)
 	s.page(http.MethodPost, api.PathLoginLink+"{}", s.useLink)
@@ -139,6 +143,23 @@ func (s *Surface) handleLibrary() {
 	s.handle(http.MethodGet, "/admin/slash-commands/{}", access.LibraryRead, s.slashGet)
 	s.handle(http.MethodDelete, "/admin/slash-commands/{}", access.LibraryWrite, s.slashDelete)
 	s.handle(http.MethodPost, "/admin/slash-commands/store", access.LibraryWrite, s.slashStore)
+	s.handle(http.MethodGet, "/admin/slash-commands/{}/versions", access.LibraryRead, s.slashVersions)
+	s.handle(http.MethodPost, "/admin/slash-commands/{}/restore", access.LibraryWrite, s.slashRestore)
+	s.handle(http.MethodGet, "/admin/slash-command-proposals", access.LibraryRead, s.slashProposals)
+	s.handle(http.MethodGet, "/admin/slash-command-proposals/{}", access.LibraryRead, s.slashProposal)
+	s.handle(http.MethodPost, "/admin/slash-command-proposals/{}/accept", access.LibraryWrite, s.slashAccept)
+	s.handle(http.MethodPost, "/admin/slash-command-proposals/{}/discard", access.LibraryWrite, s.slashDiscard)
+}
+
+// handleAdmins adds the routes about who may use the surface.
+func (s *Surface) handleAdmins() {
+	s.handle(http.MethodGet, "/admin/certificates", access.AdminRead, s.certificates)
+	s.handle(http.MethodPost, "/admin/certificates/revoke", access.AdminWrite, s.revokeCertificates)
+	s.handle(http.MethodGet, "/admin/api-tokens", access.AdminRead, s.apiTokens)
+	s.handleVisitor(http.MethodPost, "/admin/api-tokens", access.AdminWrite, s.makeToken)
+	s.handle(http.MethodDelete, "/admin/api-tokens/{}", access.AdminWrite, s.revokeToken)
+	s.handle(http.MethodGet, "/admin/sessions", access.AdminRead, s.sessions)
+	s.handle(http.MethodDelete, "/admin/sessions/{}", access.AdminWrite, s.revokeSession)
 }
 
 // demandCapabilities stops the program over a route that got past handle and page.

@@ -60,12 +60,14 @@ func lived(t *testing.T) (o *office, host, kiosk int64) {
 func past(t *testing.T, o *office, host int64) {
 	t.Helper()
 	o.Exec(t, "UPDATE host SET client_version = '0.60.0', wrapper_version = '0.1.0', bound_ip = '203.0.113.7', expires_at = now() + interval '1 hour' WHERE id = $1", host)
+	o.Exec(t, `INSERT INTO usage_ingest (host_id, at, ip, entries, total, input, output, cached, reasoning, body_sha256)
+		SELECT host_id, at, ip, entries, total, input, output, cached, reasoning, body_sha256 FROM usage_ingest`)
 	o.Exec(t, "UPDATE usage_ingest SET cost = 0.5")
 	o.Exec(t, "UPDATE generation SET source_host_id = $1", host)
 	for _, action := range []string{"auth.validate", "auth.runner_store"} {
 		o.record(t, audit.Entry{At: time.Now(), Action: action, HostID: host, Details: audit.Details{"status": "fail", "reason": "r", "digest": "d", "last_refresh": "l"}})
 	}
-	o.Exec(t, "UPDATE usage_entry SET line = 'l', input = 1, output = 2, cached = 3, reasoning = 4, model = 'm', cost = 0.5")
+	o.Exec(t, "UPDATE usage_entry SET line = 'line ' || id, input = 1, output = 2, cached = 3, reasoning = 4, model = 'm', cost = 0.5")
 }
 
 // calls are a call, or several, of each route of the contract that there is. In the end the gateway has told all that it knows.
@@ -99,7 +101,8 @@ var calls = []string{
 	`GET /admin/api/state`, `GET /admin/quota-mode`, `GET /admin/cdx-silent`,
 	`GET /admin/hosts`, `GET /admin/hosts?limit=1`, `GET /admin/hosts/insecure`, `GET /admin/hosts/insecure?limit=1`,
 	`GET /admin/hosts/{atlas}/auth`, `GET /admin/hosts/{atlas}/auth?include_body=1`,
-	`GET /admin/usage`, `GET /admin/usage?limit=1`, `GET /admin/usage/ingests`, `GET /admin/usage/cost-history`, `GET /admin/tokens`,
+	`GET /admin/usage`, `GET /admin/usage?limit=1`, `GET /admin/usage/ingests`, `GET /admin/usage/ingests?per_page=1`, `GET /admin/usage/cost-history`,
+	`GET /admin/tokens`, `GET /admin/tokens?limit=1`,
 	`POST /admin/slash-commands/store {"filename":"zzz.md","prompt":"x"}`,
 	`GET /admin/slash-commands`, `GET /admin/slash-commands?limit=1`, `GET /admin/slash-commands/{command}`,
 	`GET /admin/overview`, `GET /admin/logs`, `GET /admin/logs?limit=1`,
@@ -233,8 +236,8 @@ func TestAnswersOfAnEmptyFleet(t *testing.T) {
 		"/admin/hosts":              `{"hosts":[],"total":0,"next_cursor":null}`,
 		"/admin/hosts/insecure":     `{"count":0,"active":0,"hosts":[],"next_cursor":null}`,
 		"/admin/usage":              `{"usages":[],"next_cursor":null}`,
-		"/admin/usage/ingests":      `{"items":[],"total":0,"page":1,"per_page":50,"pages":1,"currency":null}`,
-		"/admin/tokens":             `{"tokens":[]}`,
+		"/admin/usage/ingests":      `{"items":[],"total":0,"page":1,"per_page":50,"pages":1,"currency":null,"next_cursor":null}`,
+		"/admin/tokens":             `{"tokens":[],"next_cursor":null}`,
 		"/admin/slash-commands":     `{"commands":[],"next_cursor":null}`,
 		"/admin/logs?action=absent": `{"logs":[],"next_cursor":null}`,
 	} {

@@ -61,7 +61,7 @@ var contract = map[string]object{
 			"model_override": "s0", "reasoning_effort_override": "s0", "canonical_digest": "s0", "recent_digests": listOrEmpty{"s"}, "authed": "b", "auth_outdated": "b",
 			"token_usage": orNull{usageShape},
 			"users":       listOrEmpty{object{"username": "s", "hostname": "s0", "first_seen": "s", "last_seen": "s"}},
-			ours:          object{"expires_at": "s0", "last_seen_at": "s0", "allow_from": "l", "may_store": "b", "key_prefix": "s", "labels": "o", "note": "s"},
+			ours:          object{"expires_at": "s0", "last_seen_at": "s0", "allow_from": "l", "may_store": "b", "key_prefix": "s", "labels": "o", "note": "s", "etag": "s"},
 		}},
 		ours: paged.with(object{"total": "n"}),
 	},
@@ -141,6 +141,7 @@ var contract = map[string]object{
 			"id": "n", "host_id": "n0", "fqdn": "s0", "entries": "n", "client_ip": "s0", "payload": "s0", "created_at": "s",
 		})},
 		"total": "n", "page": "n", "per_page": "n", "pages": "n", "currency": "s0",
+		ours: paged,
 	},
 	// 2.30
 	"GET /admin/usage/cost-history": {
@@ -150,7 +151,7 @@ var contract = map[string]object{
 			"costs": object{"input": "n0", "output": "n0", "cached": "n0", "total": "n0"},
 		}},
 	},
-	"GET /admin/tokens":                 {"tokens": list{sumShape.with(object{"line": "s0"})}},                        // 2.31
+	"GET /admin/tokens":                 {"tokens": list{sumShape.with(object{"line": "s0"})}, ours: paged},           // 2.31
 	"GET /admin/chatgpt/usage":          {"snapshot": orNull{snapshotShape}, "cached": "b", "next_eligible_at": "s0"}, // 2.32
 	"POST /admin/chatgpt/usage/refresh": {"snapshot": orNull{snapshotShape}, "cached": "b", "next_eligible_at": "s0"}, // 2.34
 	// 2.33

@@ -28,21 +28,29 @@ func (s *Surface) handleCredentials() {
 	s.handle("POST", "/admin/auth/proposals/{}/reopen", access.CredentialWrite, s.reopen)
 }
 
-// fleetAccount is the account that every fleet has.
+// fleetAccount is the account that every fleet has, and has for good.
 func (s *Surface) fleetAccount(r *call.Request) (int64, error) {
+	if id := s.account.Load(); id != 0 {
+		return id, nil
+	}
 	account, err := s.cfg.Store.AccountByName(r.Context(), credential.DefaultAccount)
 	if err != nil {
 		return 0, fmt.Errorf("looking up the account: %w", err)
 	}
+	s.account.Store(account.ID)
 	return account.ID, nil
 }
 
 // generations serves GET /admin/auth/generations.
 func (s *Surface) generations(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor", "source", "host_id", "lineage")
+	q := readQuery(r, "limit", "cursor", "direction", "source", "host_id", "lineage", "q")
+	o := q.order("generations", descending, 1)
 	query := credential.HistoryQuery{
-		Before: q.cursorID(), Source: q.word("source", "", audit.KindHost, audit.KindAdmin, audit.KindOperator, audit.KindSeed), HostID: q.hostID(),
-		Limit: int(q.number("limit", defaultPage, maxPage)), Lineage: q.uuid("lineage"),
+		Ascending: !o.desc, Source: q.word("source", "", audit.KindHost, audit.KindAdmin, audit.KindOperator, audit.KindSeed), HostID: q.id("host_id"),
+		Limit: int(q.number("limit", defaultPage, maxPage)), Lineage: q.uuid("lineage"), Search: q.text("q"),
+	}
+	if o.after != nil {
+		query.After = o.after.Numbers[0]
 	}
 	if q.err != nil {
 		return nil, q.err
@@ -60,7 +68,7 @@ func (s *Surface) generations(r *call.Request, _ audit.Actor) (any, error) {
 		answer.Generations = append(answer.Generations, wireGeneration(&page[i]))
 	}
 	if more {
-		answer.NextCursor = cursorAt(strconv.FormatInt(page[len(page)-1].Number, 10))
+		answer.NextCursor = o.cursor("", page[len(page)-1].Number)
 	}
 	return answer, nil
 }
@@ -68,7 +76,10 @@ func (s *Surface) generations(r *call.Request, _ audit.Actor) (any, error) {
 // generation serves GET /admin/auth/generations/{number}.
 func (s *Surface) generation(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor")
-	limit, after := int(q.number("limit", maxPage, maxPage)), q.cursor()
+	limit, o, after := int(q.number("limit", maxPage, maxPage)), q.order("receivers of "+r.Param, ascending, 0), ""
+	if o.after != nil {
+		after = o.after.Text
+	}
 	number, err := strconv.ParseInt(r.Param, 10, 64)
 	switch {
 	case err != nil || strconv.FormatInt(number, 10) != r.Param:
@@ -104,7 +115,7 @@ func (s *Surface) generation(r *call.Request, _ audit.Actor) (any, error) {
 		})
 	}
 	if more {
-		answer.NextCursor = cursorAt(receivers[len(receivers)-1].FQDN)
+		answer.NextCursor = o.cursor(receivers[len(receivers)-1].FQDN)
 	}
 	return answer, nil
 }
@@ -146,15 +157,18 @@ func (s *Surface) reveal(r *call.Request, by audit.Actor) (any, error) {
 
 // loginProposals serves GET /admin/auth/proposals: those that wait, unless state says otherwise.
 func (s *Surface) loginProposals(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor", "state")
-	state, limit := q.word("state", credential.ProposalPending, credential.ProposalStates...), int(q.number("limit", defaultPage, maxPage))
-	var before *uuid.UUID
-	if place := q.cursor(); place != "" {
-		id, err := uuid.Parse(place)
+	q := readQuery(r, "limit", "cursor", "direction", "state", "host_id", "q")
+	o := q.order("auth-proposals", descending, 0)
+	query := credential.ProposalQuery{
+		State: q.word("state", credential.ProposalPending, credential.ProposalStates...), Ascending: !o.desc, HostID: q.id("host_id"), Search: q.text("q"),
+		Limit: int(q.number("limit", defaultPage, maxPage)),
+	}
+	if o.after != nil {
+		id, err := uuid.Parse(o.after.Text)
 		if err != nil {
 			q.fail("cursor", "cursor is none of this list")
 		}
-		before = &id
+		query.After = &id
 	}
 	if q.err != nil {
 		return nil, q.err
@@ -163,7 +177,7 @@ func (s *Surface) loginProposals(r *call.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, more, err := s.cfg.Credentials.Proposals(r.Context(), account, state, before, limit)
+	page, more, err := s.cfg.Credentials.Proposals(r.Context(), account, query)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +186,7 @@ func (s *Surface) loginProposals(r *call.Request, _ audit.Actor) (any, error) {
 		answer.Proposals = append(answer.Proposals, wireProposal(&page[i]))
 	}
 	if more {
-		answer.NextCursor = cursorAt(page[len(page)-1].ID.String())
+		answer.NextCursor = o.cursor(page[len(page)-1].ID.String())
 	}
 	return answer, nil
 }

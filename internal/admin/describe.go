@@ -17,7 +17,7 @@ import (
 
 // Describe says what the routes of New are, in the words of docs/api.md, and what each needs.
 func (s *Surface) Describe() []openapi.Group {
-	all := slices.Concat(aboutAdmins, aboutHosts, aboutFleet, aboutCredentials, reading, aboutLibrary)
+	all := slices.Concat(aboutAdmins, aboutHosts, aboutFleet, aboutCredentials, reading, aboutLibrary, aboutAccess)
 	for i := range all {
 		// Who was identified may see the description, whose routes are not there yet when it is made.
 		if needs := s.needs[all[i].Route()]; needs != "" && needs != access.Self {
@@ -71,6 +71,10 @@ var (
 	badHost     = []string{"route_not_found", "host_not_found", "validation_failed"}
 	badDecision = []string{"validation_failed", "etag_mismatch"}
 	badFilename = []string{"command_not_found", "validation_failed"}
+	badProposal = []string{"route_not_found", "proposal_not_found", "validation_failed"}
+	// A host is what the caller had read.
+	staleHost   = []string{"route_not_found", "host_not_found", "validation_failed", "etag_mismatch"}
+	staleNoBody = []string{"route_not_found", "host_not_found", "etag_mismatch"}
 )
 
 // Parameters that many calls have.
@@ -80,7 +84,9 @@ var (
 	limit500  = openapi.Parameter{Name: "limit", Summary: "1 to 500; 500 if absent"}
 	limit50   = openapi.Parameter{Name: "limit", Summary: "1 to 500; 50 if absent"}
 	byHost    = openapi.Parameter{Name: "host_id", Summary: "of this host only"}
-	wholeList = []openapi.Parameter{limit500, cursor}
+	direction = openapi.Parameter{Name: "direction", Summary: "asc or desc"}
+	from      = openapi.Parameter{Name: "from", Summary: "a time, or a day: not before it"}
+	until     = openapi.Parameter{Name: "until", Summary: "a time, or a day: before it"}
 )
 
 var aboutAdmins = []openapi.Operation{
@@ -114,7 +120,14 @@ var aboutHosts = []openapi.Operation{
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/hosts/insecure", Summary: "The hosts that may call only inside a window, the open ones first",
-		Query: wholeList, Response: api.AdminInsecureHosts{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			limit500, cursor,
+			{Name: "search", Summary: "a text in the name, the note or the address"},
+			{Name: "sort", Summary: "window, name, seen, created or calls"},
+			{Name: "desc", Summary: "yes: the other way round"},
+			{Name: "active", Summary: "yes or no: it may call now"},
+		},
+		Response: api.AdminInsecureHosts{}, Codes: invalid,
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/hosts/{id}/auth", Summary: "Which login a host has and is to have; to see that itself wants credential.reveal",
@@ -126,12 +139,12 @@ var aboutHosts = []openapi.Operation{
 		Response: changed[api.HostCleared]{}, Codes: noHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/roaming", Summary: "Decides whether a host may change its address",
-		Request: allowRequest{}, Response: changed[api.HostRoaming]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/roaming", Summary: "Decides whether a host may change its address", Headers: ifMatch,
+		Request: allowRequest{}, Response: changed[api.HostRoaming]{}, Codes: staleHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/secure", Summary: "Decides whether a host may keep a login on disk",
-		Request: secureRequest{}, Response: changed[api.HostSecure]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/secure", Summary: "Decides whether a host may keep a login on disk", Headers: ifMatch,
+		Request: secureRequest{}, Response: changed[api.HostSecure]{}, Codes: staleHost,
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/hosts/{id}/insecure/enable", Summary: "Lets an insecure host call for some minutes more",
@@ -142,38 +155,44 @@ var aboutHosts = []openapi.Operation{
 		Response: changed[api.HostWindow]{}, Codes: noHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/vip", Summary: "Decides whether quota never holds a host back",
-		Request: vipRequest{}, Response: changed[api.HostVIP]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/vip", Summary: "Decides whether quota never holds a host back", Headers: ifMatch,
+		Request: vipRequest{}, Response: changed[api.HostVIP]{}, Codes: staleHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/ipv4", Summary: "Decides whether a host uses IPv4 only, and ends its binding",
-		Request: forceRequest{}, Response: changed[api.HostIPv4]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/ipv4", Summary: "Decides whether a host uses IPv4 only, and ends its binding", Headers: ifMatch,
+		Request: forceRequest{}, Response: changed[api.HostIPv4]{}, Codes: staleHost,
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/hosts/{id}/curl-insecure", Summary: "Does nothing: no client of ours skips the check of a certificate",
 		Request: allowRequest{}, Response: changed[api.HostCurlInsecure]{}, Codes: badHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/model", Summary: "Sets what Codex runs with on a host where its user names nothing",
-		Request: modelRequest{}, Response: changed[api.HostModel]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/model", Summary: "Sets what Codex runs with on a host where its user names nothing", Headers: ifMatch,
+		Request: modelRequest{}, Response: changed[api.HostModel]{}, Codes: staleHost,
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/codex-version", Summary: "Sets the Codex version that a host is to run; null: the fleet's",
-		Request: hostVersionRequest{}, Response: changed[api.HostVersion]{}, Codes: badHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/codex-version", Summary: "Sets the Codex version that a host is to run; null: the fleet's", Headers: ifMatch,
+		Request: hostVersionRequest{}, Response: changed[api.HostVersion]{}, Codes: staleHost,
 	},
-	{Method: http.MethodPost, Path: "/admin/hosts/{id}/suspend", Summary: "Suspends a host", Response: changed[api.HostStatus]{}, Codes: noHost},
-	{Method: http.MethodPost, Path: "/admin/hosts/{id}/resume", Summary: "Lets a suspended host call again", Response: changed[api.HostStatus]{}, Codes: noHost},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/unbind", Summary: "Ends a host's binding to an address",
-		Response: changed[api.HostBinding]{}, Codes: noHost,
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/suspend", Summary: "Suspends a host", Headers: ifMatch,
+		Response: changed[api.HostStatus]{}, Codes: staleNoBody,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/resume", Summary: "Lets a suspended host call again", Headers: ifMatch,
+		Response: changed[api.HostStatus]{}, Codes: staleNoBody,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/unbind", Summary: "Ends a host's binding to an address", Headers: ifMatch,
+		Response: changed[api.HostBinding]{}, Codes: staleNoBody,
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/hosts/{id}/rotate", Summary: "Gives a host another API key; at once wants host.enrol as well",
 		Request: rotateRequest{}, Response: api.AdminHostRotated{}, Codes: append([]string{"key_pending", "host_roams"}, badHost...),
 	},
 	{
-		Method: http.MethodPost, Path: "/admin/hosts/{id}/rename", Summary: "Gives a host another name",
-		Request: renameRequest{}, Response: changed[api.HostName]{}, Codes: append([]string{"host_exists"}, badHost...),
+		Method: http.MethodPost, Path: "/admin/hosts/{id}/rename", Summary: "Gives a host another name", Headers: ifMatch,
+		Request: renameRequest{}, Response: changed[api.HostName]{}, Codes: append([]string{"host_exists"}, staleHost...),
 	},
 	{Method: http.MethodGet, Path: "/admin/hosts/{id}/labels", Summary: "A host's labels and note", Response: changed[api.HostLabels]{}, Codes: noHost},
 	{
@@ -241,14 +260,15 @@ var aboutCredentials = []openapi.Operation{
 	{
 		Method: http.MethodGet, Path: "/admin/auth/generations", Summary: "The logins that the fleet has and had, the newest first, without secrets",
 		Query: []openapi.Parameter{
-			limit50, cursor, {Name: "source", Summary: "host, admin, operator or seed: who brought them"},
+			limit50, cursor, direction, {Name: "source", Summary: "host, admin, operator or seed: who brought them"},
 			{Name: "host_id", Summary: "that this host brought"}, {Name: "lineage", Summary: "that came out of one login"},
+			{Name: "q", Summary: "a text in the digest, the ChatGPT account or the host's name"},
 		},
 		Response: api.AdminGenerations{}, Codes: invalid,
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/auth/generations/{number}", Summary: "One of them: who was given it, and what going back to it would come to",
-		Query: wholeList, Response: api.AdminGenerationShown{}, Codes: []string{"route_not_found", "generation_not_found", "validation_failed"},
+		Query: []openapi.Parameter{limit500, cursor}, Response: api.AdminGenerationShown{}, Codes: []string{"route_not_found", "generation_not_found", "validation_failed"},
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/auth/rollback", Summary: "Delivers an earlier access token again, with the newest refresh token of its login",
@@ -263,7 +283,10 @@ var aboutCredentials = []openapi.Operation{
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/auth/proposals", Summary: "The logins that hosts brought and may not make the fleet's, the newest first, without secrets",
-		Query:    []openapi.Parameter{limit50, cursor, {Name: "state", Summary: "pending, adopted, discarded or all; pending if absent"}},
+		Query: []openapi.Parameter{
+			limit50, cursor, direction, byHost, {Name: "state", Summary: "pending, adopted, discarded or all; pending if absent"},
+			{Name: "q", Summary: "a text in the digest, the ChatGPT account or the host's name"},
+		},
 		Response: api.AdminProposals{}, Codes: invalid,
 	},
 	{
@@ -285,22 +308,32 @@ var reading = []openapi.Operation{
 	{
 		Method: http.MethodGet, Path: "/admin/logs", Summary: "The audit trail, the newest first", Response: api.AdminLogs{}, Codes: invalid,
 		Query: []openapi.Parameter{
-			limit50, cursor, byHost, {Name: "actor", Summary: "of this actor only"},
+			limit50, cursor, direction, byHost, from, until,
+			{Name: "actor", Summary: "of this actor only"},
+			{Name: "actor_kind", Summary: "host, admin, operator, gateway, installer or seed"},
+			{Name: "ip", Summary: "from this address or network only"},
 			{Name: "action", Summary: "one, or a group: admin.host is everything that begins with admin.host."},
 			{Name: "q", Summary: "a text in action, actor or details"},
 		},
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/usage", Summary: "What hosts said they used, the newest first",
-		Query: []openapi.Parameter{limit50, cursor, byHost}, Response: api.AdminUsages{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			limit50, cursor, direction, byHost, from, until,
+			{Name: "sort", Summary: "created_at, total, input, output, cached, reasoning, cost or host"},
+			{Name: "model", Summary: "with this model only"},
+			{Name: "q", Summary: "a text in the line"},
+		},
+		Response: api.AdminUsages{}, Codes: invalid,
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/usage/ingests", Summary: "The reports of hosts, by page", Response: api.AdminIngests{}, Codes: invalid,
 		Query: []openapi.Parameter{
-			{Name: "page", Summary: "from 1"}, {Name: "per_page", Summary: "1 to 200; 50 if absent"}, byHost,
+			{Name: "page", Summary: "from 1"}, {Name: "per_page", Summary: "1 to 200; 50 if absent"}, {Name: "cursor", Summary: "next_cursor of the part before, instead of page"},
+			byHost, from, until,
 			{Name: "q", Summary: "a text in the host's name or the address; a number is also the id of a report or a host"},
 			{Name: "sort", Summary: "created_at, entries, total, input, output, cached, reasoning, cost, host, client_ip or id"},
-			{Name: "direction", Summary: "asc or desc"},
+			direction,
 		},
 	},
 	{
@@ -309,26 +342,117 @@ var reading = []openapi.Operation{
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/tokens", Summary: "Usage by the lines that hosts reported, the most first",
-		Query: []openapi.Parameter{{Name: "limit", Summary: "1 to 200; 50 if absent"}}, Response: api.AdminTokens{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			{Name: "limit", Summary: "1 to 200; 50 if absent"}, cursor, direction,
+			{Name: "sort", Summary: "total, input, output, cached, reasoning, cost or events"},
+			{Name: "q", Summary: "a text in the line"},
+		},
+		Response: api.AdminTokens{}, Codes: invalid,
 	},
 }
 
 var aboutLibrary = []openapi.Operation{
 	{
 		Method: http.MethodGet, Path: "/admin/slash-commands", Summary: "The slash commands that hosts have, without texts",
-		Query: wholeList, Response: api.AdminSlashList{}, Codes: invalid,
+		Query: []openapi.Parameter{
+			limit500, cursor, direction,
+			{Name: "sort", Summary: "filename or updated_at"},
+			{Name: "state", Summary: "active, retired or all; active if absent"},
+			{Name: "q", Summary: "a text in the name, the description or the argument hint"},
+		},
+		Response: api.AdminSlashList{}, Codes: invalid,
 	},
 	{
 		Method: http.MethodGet, Path: "/admin/slash-commands/{filename}", Summary: "A slash command with its text",
 		Response: api.AdminSlash{}, Codes: badFilename,
 	},
 	{
-		Method: http.MethodDelete, Path: "/admin/slash-commands/{filename}", Summary: "Retires a slash command: hosts remove their copies",
-		Response: deletedFile{}, Codes: badFilename,
+		Method: http.MethodDelete, Path: "/admin/slash-commands/{filename}", Summary: "Retires a slash command: hosts remove their copies", Headers: ifMatch,
+		Response: deletedFile{}, Codes: []string{"command_not_found", "validation_failed", "etag_mismatch", "store_contended"},
 	},
 	{
 		Method: http.MethodPost, Path: "/admin/slash-commands/store", Summary: "Stores a slash command", Headers: ifMatch,
 		Request: api.AdminSlashRequest{}, Response: api.AdminSlashStored{}, Codes: []string{"validation_failed", "etag_mismatch", "store_contended"},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/slash-commands/{filename}/versions", Summary: "What a slash command has been, the newest first",
+		Query:    []openapi.Parameter{limit500, cursor, direction, {Name: "version", Summary: "this one only, with its text"}},
+		Response: api.AdminSlashVersions{}, Codes: badFilename,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/slash-commands/{filename}/restore", Summary: "Makes an older version the newest", Headers: ifMatch,
+		Request: restoreRequest{}, Response: api.AdminSlashStored{}, Codes: []string{"command_not_found", "validation_failed", "etag_mismatch", "store_contended"},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/slash-command-proposals", Summary: "What hosts would like a slash command to be",
+		Query: []openapi.Parameter{
+			limit50, cursor, direction, byHost,
+			{Name: "state", Summary: "pending, accepted, discarded or all; pending if absent"},
+			{Name: "q", Summary: "a text in the name of the command or the host"},
+		},
+		Response: api.AdminSlashProposals{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/slash-command-proposals/{id}", Summary: "A proposal with its text",
+		Response: api.AdminSlashProposal{}, Codes: badProposal,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/slash-command-proposals/{id}/accept", Summary: "Gives all hosts what was proposed",
+		Request: acceptRequest{}, Response: api.AdminSlashDecided{}, Codes: append([]string{"proposal_decided", "proposal_stale", "store_contended"}, badProposal...),
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/slash-command-proposals/{id}/discard", Summary: "Closes a proposal and changes nothing",
+		Response: api.AdminSlashDecided{}, Codes: []string{"route_not_found", "proposal_not_found", "proposal_decided"},
+	},
+}
+
+var aboutAccess = []openapi.Operation{
+	{
+		Method: http.MethodGet, Path: "/admin/certificates", Summary: "The client certificates of admins, by name",
+		Query: []openapi.Parameter{
+			limit500, cursor, direction,
+			{Name: "sort", Summary: "name, created_at or not_after"},
+			{Name: "state", Summary: "good, renewed, trusted, no authority, expired or revoked"},
+			{Name: "q", Summary: "a text in the name or the serial"},
+		},
+		Response: api.AdminCertificates{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/certificates/revoke", Summary: "Ends the certificates of a name, or one of them",
+		Request: api.AdminCertificateRevocation{}, Response: api.AdminCertificatesRevoked{}, Codes: []string{"validation_failed", "admin_certificate_not_found"},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/api-tokens", Summary: "The API tokens, by name, without the tokens",
+		Query: []openapi.Parameter{
+			limit500, cursor, direction,
+			{Name: "sort", Summary: "name, created_at, expires_at or last_used_at"},
+			{Name: "state", Summary: "good, expired or revoked"},
+			{Name: "q", Summary: "a text in the name, the first characters of the token, or who made it"},
+		},
+		Response: api.AdminTokenList{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/api-tokens", Summary: "Makes an API token, which is shown this once",
+		Request: api.AdminTokenRequest{}, Response: api.AdminTokenMade{}, Codes: []string{
+			"validation_failed", "admin_token_name_invalid", "admin_token_ttl_invalid", "admin_role_invalid", "admin_scope_invalid", "admin_grant_exceeded", "admin_token_exists",
+		},
+	},
+	{
+		Method: http.MethodDelete, Path: "/admin/api-tokens/{name}", Summary: "Revokes an API token",
+		Response: api.AdminTokenRevoked{}, Codes: []string{"admin_token_not_found"},
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/sessions", Summary: "The sessions of the last month, the newest first",
+		Query: []openapi.Parameter{
+			limit500, cursor, direction,
+			{Name: "state", Summary: "open, over or revoked"},
+			{Name: "q", Summary: "a text in who made the link, or the address"},
+		},
+		Response: api.AdminSessions{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodDelete, Path: "/admin/sessions/{id}", Summary: "Ends a session",
+		Response: api.AdminSessionRevoked{}, Codes: []string{"route_not_found", "admin_session_not_found"},
 	},
 }
 

@@ -61,6 +61,12 @@ type (
 		Action string          `json:"action"`
 		Value  json.RawMessage `json:"value,omitempty"`
 	}
+	restoreRequest struct {
+		Version int64 `json:"version"`
+	}
+	acceptRequest struct {
+		Force *bool `json:"force"` // although the command has changed since
+	}
 	versionRequest struct {
 		Selection string `json:"selection"`
 	}

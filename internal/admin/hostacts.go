@@ -65,7 +65,7 @@ func (s *Surface) rotateKey(r *call.Request, v visitor) (any, error) {
 	return answer, nil
 }
 
-// renameHost serves POST /admin/hosts/{id}/rename.
+// renameHost serves POST /admin/hosts/{id}/rename, if what admins decide about the host is still what the caller read.
 func (s *Surface) renameHost(r *call.Request, by audit.Actor) (any, error) {
 	host, err := s.host(r)
 	if err != nil {
@@ -77,10 +77,10 @@ func (s *Surface) renameHost(r *call.Request, by audit.Actor) (any, error) {
 	if err := r.Decode(&request); err != nil {
 		return nil, err
 	}
-	if host, err = s.cfg.Fleet.Rename(r.Context(), host.ID, request.FQDN, by); err != nil {
+	if host, err = s.cfg.Fleet.Rename(r.Context(), host.ID, request.FQDN, unchangedHost(r), by); err != nil {
 		return nil, err
 	}
-	return api.AdminHostChanged{Host: api.HostName{ID: host.ID, FQDN: host.FQDN, PreviousFQDNs: append([]string{}, host.PreviousFQDNs...)}}, nil
+	return changedHost(host, api.HostName{ID: host.ID, FQDN: host.FQDN, PreviousFQDNs: append([]string{}, host.PreviousFQDNs...)}), nil
 }
 
 // hostLabels serves GET /admin/hosts/{id}/labels.

@@ -23,7 +23,8 @@ type change struct {
 	answer func(*db.Host) any
 }
 
-// changeHost serves a route that changes one thing about the host that its path names.
+// changeHost serves a route that changes one thing about the host that its path names, if what admins decide about it is still
+// what the caller read.
 func (s *Surface) changeHost(c change) actorFunc {
 	return func(r *call.Request, by audit.Actor) (any, error) {
 		host, err := s.host(r)
@@ -34,12 +35,35 @@ func (s *Surface) changeHost(c change) actorFunc {
 		if err != nil {
 			return nil, err
 		}
-		wanted.Action = c.action
+		wanted.Action, wanted.Base = c.action, unchangedHost(r)
 		if host, err = s.cfg.Fleet.Update(r.Context(), host.ID, wanted, by); err != nil {
 			return nil, err
 		}
-		return api.AdminHostChanged{Host: c.answer(host)}, nil
+		return changedHost(host, c.answer(host)), nil
 	}
+}
+
+// hostTag is an entity tag of what admins decide about a host, but for labels and note, which have their own: not of what the
+// host does.
+func hostTag(h *db.Host) string {
+	return tagged([]any{
+		h.ID, h.FQDN, h.Status, h.Secure, h.VIP, h.Roaming, h.ForceIPv4, h.MayStore, h.AllowFrom, h.WindowMinutes, h.ClientVersionPin,
+		h.ModelOverride, h.ReasoningEffortOverride,
+	}).ETag
+}
+
+// unchangedHost asks whether a host is what the caller says he had read.
+func unchangedHost(r *call.Request) func(*db.Host) error {
+	return func(before *db.Host) error {
+		if !r.Still(hostTag(before)) {
+			return call.ErrStale
+		}
+		return nil
+	}
+}
+
+func changedHost(h *db.Host, answer any) call.Tagged {
+	return call.Tagged{ETag: hostTag(h), Data: api.AdminHostChanged{Host: answer}}
 }
 
 var roaming = change{

@@ -31,7 +31,7 @@ func (s *Surface) host(r *call.Request) (*db.Host, error) {
 func (s *Surface) hosts(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "search", "sort", "desc", "state", "secure", "roaming", "vip", "outdated", "window_open", "never_seen", "label")
 	query := fleet.Query{
-		Search: q.values.Get("search"), Sort: q.values.Get("sort"), Desc: q.flag("desc"), Cursor: q.place(),
+		Search: q.values.Get("search"), Sort: q.values.Get("sort"), Desc: q.flag("desc"), Cursor: q.cursor(),
 		Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
 		Filter: fleet.Filter{
 			State: q.values.Get("state"), Secure: q.flagIfGiven("secure"), Roaming: q.flagIfGiven("roaming"), VIP: q.flagIfGiven("vip"),
@@ -79,7 +79,7 @@ func wireHost(h *db.Host, known *fleet.Details) api.AdminHost {
 	host := api.AdminHost{
 		ID: h.ID, Host: fleet.Wire(h), CreatedAt: api.Time{Time: h.CreatedAt}, LastSeenAt: timeOrNull(h.LastSeenAt), IP: addressOf(h),
 		AllowFrom: []string{}, MayStore: h.MayStore, KeyPrefix: h.KeyPrefix, CanonicalDigest: digestOf(h), RecentDigests: known.RecentDigests,
-		Authed: len(h.AuthDigest) > 0, Users: known.Users, Labels: fleet.Labels(h), Note: h.Note,
+		Authed: len(h.AuthDigest) > 0, Users: known.Users, Labels: fleet.Labels(h), Note: h.Note, ETag: hostTag(h),
 	}
 	for _, network := range h.AllowFrom {
 		host.AllowFrom = append(host.AllowFrom, network.String())
@@ -93,10 +93,10 @@ func wireHost(h *db.Host, known *fleet.Details) api.AdminHost {
 
 // insecureHosts serves GET /admin/hosts/insecure: those that may call now come first.
 func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor")
+	q := readQuery(r, "limit", "cursor", "search", "sort", "desc", "active")
 	query := fleet.Query{
-		Filter: fleet.Filter{Secure: new(false)}, Sort: fleet.SortWindow, Cursor: q.place(),
-		Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
+		Search: q.values.Get("search"), Filter: fleet.Filter{Secure: new(false), WindowOpen: q.flagIfGiven("active")},
+		Sort: q.word("sort", fleet.SortWindow, fleet.Sorts...), Desc: q.flag("desc"), Cursor: q.cursor(), Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
 	}
 	if q.err != nil {
 		return nil, q.err
@@ -105,7 +105,7 @@ func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	open, err := s.cfg.Fleet.List(r.Context(), fleet.Query{Filter: fleet.Filter{WindowOpen: new(true)}, Limit: 1})
+	open, err := s.cfg.Fleet.List(r.Context(), fleet.Query{Search: query.Search, Filter: fleet.Filter{WindowOpen: new(true)}, Limit: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,20 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 )
 
-// slashList serves GET /admin/slash-commands: those that hosts have.
+// States of a slash command to list, and what a list is sorted by.
+const (
+	slashActive  = "active"
+	slashRetired = "retired"
+	slashAll     = "all"
+	byFilename   = "filename"
+	byUpdate     = "updated_at"
+)
+
+// slashList serves GET /admin/slash-commands: those that hosts have, unless the caller wants others.
 func (s *Surface) slashList(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor")
-	limit, after := q.number("limit", maxPage, maxPage), q.cursor()
+	q := readQuery(r, "limit", "cursor", "sort", "direction", "state", "q")
+	limit, o := q.number("limit", maxPage, maxPage), q.order("slash-commands", ascending, rankNumbers, byFilename, byUpdate)
+	state, search := q.word("state", slashActive, slashActive, slashRetired, slashAll), q.text("q")
 	if q.err != nil {
 		return nil, q.err
 	}
@@ -27,19 +37,39 @@ func (s *Surface) slashList(r *call.Request, _ audit.Actor) (any, error) {
 	}
 	all := []api.SlashCommand{}
 	for _, f := range files {
-		if f.DeletedAt == nil {
-			all = append(all, api.SlashCommand{
-				ID: f.ID, Filename: f.Name, SHA256: hex.EncodeToString(f.SHA256), Description: f.Description, ArgumentHint: f.ArgumentHint,
-				UpdatedAt: api.Time{Time: f.UpdatedAt},
-			})
+		if state != slashAll && (state == slashRetired) != (f.DeletedAt != nil) {
+			continue
+		}
+		if command := wireSlash(&f); has(search, f.Name, textOf(f.Description), textOf(f.ArgumentHint)) {
+			all = append(all, command)
 		}
 	}
 	answer := api.AdminSlashList{}
-	answer.Commands, answer.NextCursor = part(all, func(c *api.SlashCommand) string { return c.Filename }, after, int(limit))
+	answer.Commands, answer.NextCursor = part(all, o, limit, func(c *api.SlashCommand) rank {
+		if o.sort == byUpdate {
+			return rank{c.UpdatedAt.UnixMicro(), c.Filename, c.ID}
+		}
+		return rank{0, c.Filename, c.ID}
+	})
 	return answer, nil
 }
 
-// slashGet serves GET /admin/slash-commands/{filename}. What is retired is not there: its versions are on the console.
+func wireSlash(f *db.LibraryListRow) api.SlashCommand {
+	return api.SlashCommand{
+		ID: f.ID, Filename: f.Name, SHA256: hex.EncodeToString(f.SHA256), Description: f.Description, ArgumentHint: f.ArgumentHint,
+		UpdatedAt: api.Time{Time: f.UpdatedAt}, DeletedAt: timeOrNull(f.DeletedAt),
+	}
+}
+
+// textOf is a text that may not be there; "": it is not.
+func textOf(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+// slashGet serves GET /admin/slash-commands/{filename}. What is retired is not there; its versions are.
 func (s *Surface) slashGet(r *call.Request, _ audit.Actor) (any, error) {
 	name, err := filename(r)
 	if err != nil {
@@ -59,16 +89,29 @@ func (s *Surface) slashGet(r *call.Request, _ audit.Actor) (any, error) {
 	}}, nil
 }
 
-// slashDelete serves DELETE /admin/slash-commands/{filename}: hosts remove their copies.
+// slashDelete serves DELETE /admin/slash-commands/{filename}: hosts remove their copies, if it is still what the caller read.
 func (s *Surface) slashDelete(r *call.Request, by audit.Actor) (any, error) {
 	name, err := filename(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Library.Delete(r.Context(), name, library.Author{Actor: by}); err != nil {
-		return nil, err
+	if err := s.cfg.Library.Delete(r.Context(), name, unchangedSlash(r), library.Author{Actor: by}); err != nil {
+		return nil, staleSlash(err)
 	}
 	return deletedFile{name}, nil
+}
+
+// unchangedSlash asks whether a command is what the caller says he had read.
+func unchangedSlash(r *call.Request) library.Base {
+	return func(current *db.LibraryGetRow) bool { return r.Still(slashTag(current)) }
+}
+
+// staleSlash is what to answer when that was asked and denied.
+func staleSlash(err error) error {
+	if errors.Is(err, library.ErrBaseMismatch) {
+		return call.ErrStale
+	}
+	return err
 }
 
 // slashStore serves POST /admin/slash-commands/store. Whatever is stored runs on every host: of two admins who changed the
@@ -84,24 +127,21 @@ func (s *Surface) slashStore(r *call.Request, by audit.Actor) (any, error) {
 	if request.Prompt == nil {
 		request.Prompt = new("") // which is refused, after the name
 	}
-	stale := false
 	outcome, current, err := s.cfg.Library.Store(r.Context(), library.Draft{
 		Name: request.Filename, Content: *request.Prompt, Description: request.Description, ArgumentHint: request.ArgumentHint, SHA256: request.SHA256,
-		Base: func(current *db.LibraryGetRow) bool {
-			stale = !r.Still(slashTag(current))
-			return !stale
-		},
+		Base: unchangedSlash(r),
 	}, library.Author{Actor: by})
-	switch {
-	case stale && errors.Is(err, library.ErrBaseMismatch):
-		return nil, call.ErrStale
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, staleSlash(err)
 	}
+	return storedSlash(outcome, current), nil
+}
+
+func storedSlash(outcome library.Outcome, current *db.LibraryGetRow) call.Tagged {
 	return call.Tagged{ETag: slashTag(current), Data: api.AdminSlashStored{
 		Status: string(outcome), Filename: current.LibraryFile.Name, SHA256: hex.EncodeToString(current.LibraryVersion.SHA256),
 		UpdatedAt: api.Time{Time: current.LibraryFile.UpdatedAt},
-	}}, nil
+	}}
 }
 
 // slashTag is the entity tag of a command as it is; "": there is none.

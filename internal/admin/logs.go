@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
@@ -14,20 +13,24 @@ import (
 
 // logs serves GET /admin/logs: the audit trail, the newest first.
 func (s *Surface) logs(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor", "host_id", "action", "actor", "q")
-	limit := q.number("limit", defaultPage, maxPage)
+	q := readQuery(r, "limit", "cursor", "direction", "host_id", "action", "actor", "actor_kind", "ip", "from", "until", "q")
+	limit, o := q.number("limit", defaultPage, maxPage), q.order("logs", descending, 1)
 	params := db.AuditPageParams{
-		Before: orNil(q.cursorID()), HostID: orNil(q.hostID()), Action: q.text("action"), Actor: q.text("actor"), Search: q.text("q"),
+		Descending: o.desc, HostID: orNil(q.id("host_id")), Action: q.text("action"), Actor: q.text("actor"),
+		ActorKind: q.word("actor_kind", "", audit.Kinds...), Network: q.network("ip"), Since: q.moment("from"), Until: q.moment("until"), Search: q.text("q"),
 		Max: int32(limit) + 1, //nolint:gosec // at most maxPage; one more tells whether there is another part
+	}
+	if o.after != nil {
+		params.After = &o.after.Numbers[0]
 	}
 	if q.err != nil {
 		return nil, q.err
 	}
-	rows, err := s.cfg.Store.AuditPage(r.Context(), params)
+	rows, err := s.cfg.Store.Replanned().AuditPage(r.Context(), params)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit trail: %w", err)
 	}
-	rows, next := pageOf(rows, limit, func(row *db.AuditPageRow) int64 { return row.ID })
+	rows, next := pageOf(rows, limit, func(row *db.AuditPageRow) *string { return o.cursor("", row.ID) })
 	answer := api.AdminLogs{Logs: make([]api.AdminLog, 0, len(rows)), NextCursor: next}
 	for i := range rows {
 		row := &rows[i]
@@ -41,15 +44,6 @@ func (s *Surface) logs(r *call.Request, _ audit.Actor) (any, error) {
 		answer.Logs = append(answer.Logs, entry)
 	}
 	return answer, nil
-}
-
-// pageOf drops the row beyond a page, which says that there is another one: after the last of this page.
-func pageOf[T any](rows []T, limit int64, id func(*T) int64) ([]T, *string) {
-	if int64(len(rows)) <= limit {
-		return rows, nil
-	}
-	rows = rows[:limit]
-	return rows, cursorAt(strconv.FormatInt(id(&rows[limit-1]), 10))
 }
 
 // compact is JSON without blanks; nil: it says nothing.

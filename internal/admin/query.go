@@ -2,12 +2,13 @@ package admin
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
 const (
@@ -69,12 +71,12 @@ func (q *query) number(name string, fallback, high int64) int64 {
 	return n
 }
 
-// hostID is the parameter that names a host; 0: it is not given.
-func (q *query) hostID() int64 {
-	if !q.values.Has("host_id") {
+// id is a parameter that is an id; 0: it is not given.
+func (q *query) id(name string) int64 {
+	if !q.values.Has(name) {
 		return 0
 	}
-	return q.number("host_id", 0, 1<<62)
+	return q.number(name, 0, 1<<62)
 }
 
 // uuid is a parameter that is a UUID; nil: it is not given.
@@ -132,21 +134,8 @@ func (q *query) word(name, fallback string, words ...string) string {
 	return text
 }
 
-// cursor is the place that a part of a list begins after; "": the list's beginning.
+// cursor is that of a list whose subject makes and checks its cursors; "": the list's beginning.
 func (q *query) cursor() string {
-	if !q.values.Has("cursor") {
-		return ""
-	}
-	place, err := base64.RawURLEncoding.Strict().DecodeString(q.values.Get("cursor"))
-	if err != nil || len(place) == 0 || len(place) > maxTextBytes || strings.ContainsFunc(string(place), unicode.IsControl) || !utf8.Valid(place) {
-		q.fail("cursor", "cursor is none of this list")
-		return ""
-	}
-	return string(place)
-}
-
-// place is the cursor of a list whose subject makes and checks its cursors; "": the list's beginning.
-func (q *query) place() string {
 	place := q.values.Get("cursor")
 	if place == "" && q.values.Has("cursor") {
 		q.fail("cursor", "cursor is none of this list")
@@ -154,40 +143,32 @@ func (q *query) place() string {
 	return place
 }
 
-// cursorID is the cursor of a list that is in the order of ids; 0: the list's beginning.
-func (q *query) cursorID() int64 {
-	place := q.cursor()
-	if place == "" {
-		return 0
+// moment is a parameter that is a time, or a day, UTC, for its beginning; nil: it is not given.
+func (q *query) moment(name string) *time.Time {
+	if !q.values.Has(name) {
+		return nil
 	}
-	id, err := strconv.ParseInt(place, 10, 64)
-	if err != nil || id < 1 {
-		q.fail("cursor", "cursor is none of this list")
+	for _, form := range []string{time.RFC3339Nano, time.DateOnly} {
+		if at, err := time.Parse(form, q.values.Get(name)); err == nil {
+			return new(at.UTC())
+		}
 	}
-	return id
+	q.fail(name, name+" must be a time such as 2026-01-31T08:00:00Z, or a day such as 2026-01-31")
+	return nil
 }
 
-// cursorAt is what a caller gets to ask for what comes after a place. It says nothing that the list does not.
-func cursorAt(place string) *string {
-	return new(base64.RawURLEncoding.EncodeToString([]byte(place)))
-}
-
-// part is up to limit of a list by its keys, those after a place, and the cursor of the part that follows; nil: none does.
-// It sorts the list.
-func part[T any](list []T, key func(*T) string, after string, limit int) (page []T, next *string) {
-	slices.SortFunc(list, func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
-	begin := 0
-	if after != "" {
-		begin, _ = slices.BinarySearchFunc(list, after, func(item T, after string) int {
-			if key(&item) <= after {
-				return -1
-			}
-			return 1
-		})
+// network is a parameter that is an address or a network; "": it is not given.
+func (q *query) network(name string) string {
+	if !q.values.Has(name) {
+		return ""
 	}
-	page = list[begin:min(begin+limit, len(list))]
-	if len(page) > 0 && begin+limit < len(list) {
-		next = cursorAt(key(&page[len(page)-1]))
+	text := q.values.Get(name)
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return addr.Unmap().String()
 	}
-	return page, next
+	if prefix, err := netip.ParsePrefix(text); err == nil && fleet.IsNetwork(prefix) {
+		return prefix.String()
+	}
+	q.fail(name, name+" must be an address such as 203.0.113.7, or a network such as 203.0.113.0/24")
+	return ""
 }

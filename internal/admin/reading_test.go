@@ -87,10 +87,10 @@ func TestIngests(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "30 100 20 7", "?direction=asc": "7 20 100 30", "?sort=total": "100 30 20 7", "?sort=total&direction=asc": "7 20 30 100",
 		"?sort=entries": "7 20 30 100", "?sort=id&direction=asc": "100 30 20 7", "?sort=id": "7 20 30 100", "?sort=host&direction=asc": "100 20 30 7",
-		"?sort=host": "7 30 20 100", "?sort=client_ip&direction=asc": "30 7 100 20", "?sort=client_ip": "20 100 7 30", "?sort=cost": "30 7 20 100",
+		"?sort=host": "7 30 20 100", "?sort=client_ip&direction=asc": "30 7 100 20", "?sort=client_ip": "20 100 7 30", "?sort=cost": "30 7 20 100", "?sort=cost&direction=asc": "30 100 20 7",
 		"?sort=cached": "7 20 30 100", "?per_page=3": "30 100 20", "?per_page=3&page=2": "7", "?per_page=3&page=3": "",
 		"?q=KIOSK": "30 7", "?q=.9": "30 7", "?q=db8": "20", "?q=%25": "", "?host_id=" + fmt.Sprint(kiosk): "30 7",
-		"?host_id=" + fmt.Sprint(kiosk) + "&q=atlas": "",
+		"?host_id=" + fmt.Sprint(kiosk) + "&q=atlas": "", "?from=2026-06-12": "30 100 20", "?until=2026-06-12": "7", "?from=2026-06-12&until=2026-06-15": "20",
 	} {
 		var page api.AdminIngests
 		o.get(t, "/admin/usage/ingests"+query).Decode(t, &page)
@@ -107,6 +107,18 @@ func TestIngests(t *testing.T) {
 	if page.Total != 4 || page.Pages != 2 || page.Page != 2 || page.PerPage != 3 || page.Currency != nil || *page.Items[0].FQDN != "kiosk.example" || *page.Items[0].ClientIP != "203.0.113.9" {
 		t.Errorf("got %+v", page)
 	}
+	// A report that comes moves the pages that are named, and not those of a cursor.
+	o.get(t, "/admin/usage/ingests?per_page=3").Decode(t, &page)
+	next := "/admin/usage/ingests?per_page=3&cursor=" + *page.NextCursor
+	o.Exec(t, "INSERT INTO usage_ingest (at, entries, body_sha256) VALUES ('2026-06-16', 1, sha256('x'))")
+	if o.get(t, next).Decode(t, &page); page.Page != 2 || page.Pages != 2 || page.NextCursor != nil || len(page.Items) != 1 || *page.Items[0].Total != 7 {
+		t.Errorf("got %+v", page)
+	}
+	if o.get(t, "/admin/usage/ingests?per_page=3&page=2").Decode(t, &page); len(page.Items) != 2 {
+		t.Errorf("got %+v", page)
+	}
+	o.get(t, next+"&page=2").Invalid(t, "page", "a cursor says which page")
+	o.Exec(t, "DELETE FROM usage_ingest WHERE at = '2026-06-16'")
 	// A number is also the id of a report or of a host.
 	o.get(t, fmt.Sprintf("/admin/usage/ingests?q=%d", kiosk)).Decode(t, &page)
 	for _, item := range page.Items {

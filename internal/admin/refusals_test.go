@@ -109,6 +109,15 @@ func TestBodiesThatAreNoGood(t *testing.T) {
 		{"/admin/slash-commands/store", `{"filename":"a.md","prompt":{}}`, "prompt", "prompt must be a JSON string"},
 		{"/admin/slash-commands/store", `{"filename":"a.md","prompt":"x","sha256":"ab"}`, "sha256", "sha256 must be 64 hex characters"},
 		{"/admin/slash-commands/store", `{"filename":"a.md","prompt":"x","sha256":"` + strings.Repeat("0", 64) + `"}`, "sha256", "sha256 does not match prompt contents"},
+		{"/admin/slash-commands/a.md/restore", `{}`, "version", "version must be the number of a version"},
+		{"/admin/slash-commands/a.md/restore", `{"version":0}`, "version", "version must be the number of a version"},
+		{"/admin/slash-commands/a.md/restore", `{"version":"1"}`, "version", "version must be a JSON int64"},
+		{"/admin/slash-commands/..%2Fa.md/restore", `{"version":1}`, "filename", "filename cannot include path separators"},
+		{"/admin/slash-command-proposals/1/accept", `{"force":"maybe"}`, "force", "force must be boolean"},
+		{"/admin/certificates/revoke", `{}`, "name", "name is required"}, {"/admin/certificates/revoke", `{"name":7}`, "name", "name must be a JSON string"},
+		{"/admin/api-tokens", `{"name":"ci","role":"viewer","scopes":[]}`, "scopes", "scopes must name a capability, or be null for all that the role may"},
+		{"/admin/api-tokens", `{"name":"ci","role":"viewer","ttl_seconds":0}`, "ttl_seconds", "ttl_seconds must be a number from 1 to 31622400"},
+		{"/admin/api-tokens", `{"name":"ci","role":"viewer","ttl_seconds":9223372036854775807}`, "ttl_seconds", "ttl_seconds must be a number from 1 to 31622400"},
 		{"/admin/slash-commands/store", `{"filename":"a.md","prompt":"x","description":7}`, "description", "description must be a JSON string"},
 	} {
 		t.Run(c.path+" "+c.body, func(t *testing.T) { o.post(t, c.path, c.body).Invalid(t, c.field, c.text) })
@@ -177,6 +186,10 @@ func TestQueriesThatAreNoGood(t *testing.T) {
 	o := newOffice(t)
 	id := o.registered(t, `{"fqdn":"atlas.example"}`).Host.ID
 	long := strings.Repeat("x", 257)
+	const (
+		networks = "ip must be an address such as 203.0.113.7, or a network such as 203.0.113.0/24"
+		moments  = " must be a time such as 2026-01-31T08:00:00Z, or a day such as 2026-01-31"
+	)
 	for _, c := range []struct{ path, field, text string }{
 		{"/admin/hosts?limit=0", "limit", "limit must be a number from 1 to 500"},
 		{"/admin/hosts?limit=501", "limit", "limit must be a number from 1 to 500"},
@@ -208,7 +221,25 @@ func TestQueriesThatAreNoGood(t *testing.T) {
 		{"/admin/usage/ingests?direction=up", "direction", "direction must be one of asc, desc"},
 		{"/admin/usage/cost-history?days=181", "days", "days must be a number from 1 to 180"},
 		{"/admin/tokens?limit=201", "limit", "limit must be a number from 1 to 200"},
-		{"/admin/slash-commands?offset=1", "query", `there is no parameter "offset"; want limit, cursor`},
+		{"/admin/slash-commands?offset=1", "query", `there is no parameter "offset"; want limit, cursor, sort, direction, state, q`},
+		{"/admin/hosts/insecure?sort=ip", "sort", "sort must be one of name, seen, created, calls, window"},
+		{"/admin/hosts/insecure?active=maybe", "active", "active must be boolean"},
+		{"/admin/logs?direction=down", "direction", "direction must be one of asc, desc"},
+		{"/admin/logs?sort=actor", "query", `there is no parameter "sort"; want limit, cursor, direction, host_id, action, actor, actor_kind, ip, from, until, q`},
+		{"/admin/logs?actor_kind=robot", "actor_kind", "actor_kind must be one of host, admin, operator, gateway, installer, seed"},
+		{"/admin/logs?ip=", "ip", networks}, {"/admin/logs?ip=localhost", "ip", networks}, {"/admin/logs?ip=10.0.0.1/8", "ip", networks},
+		{"/admin/logs?ip=fe80::1%25eth0", "ip", networks}, {"/admin/logs?ip=10.0.0.0/33", "ip", networks}, {"/admin/logs?ip=::ffff:10.0.0.0/104", "ip", networks},
+		{"/admin/logs?from=", "from", "from" + moments}, {"/admin/logs?from=yesterday", "from", "from" + moments}, {"/admin/logs?until=2026-02-30", "until", "until" + moments},
+		{"/admin/logs?until=2026-01-01T00:00:00", "until", "until" + moments}, {"/admin/usage?from=infinity", "from", "from" + moments},
+		{"/admin/usage?sort=line", "sort", "sort must be one of created_at, total, input, output, cached, reasoning, cost, host"},
+		{"/admin/usage?model=%00", "model", "model must be a text of at most 256 bytes without control characters"},
+		{"/admin/tokens?sort=line", "sort", "sort must be one of total, input, output, cached, reasoning, cost, events"},
+		{"/admin/slash-commands?state=deleted", "state", "state must be one of active, retired, all"},
+		{"/admin/slash-commands/a.md/versions?version=0", "version", "version must be a number from 1 to 4611686018427387904"},
+		{"/admin/slash-command-proposals?state=waiting", "state", "state must be one of pending, accepted, discarded, all"},
+		{"/admin/certificates?state=bad", "state", "state must be one of good, renewed, trusted, no authority, expired, revoked"},
+		{"/admin/api-tokens?sort=token", "sort", "sort must be one of name, created_at, expires_at, last_used_at"},
+		{"/admin/sessions?state=good", "state", "state must be one of open, over, revoked"},
 	} {
 		t.Run(c.path, func(t *testing.T) { o.get(t, c.path).Invalid(t, c.field, c.text) })
 	}
@@ -218,6 +249,7 @@ func TestQueriesThatAreNoGood(t *testing.T) {
 func TestReadingChangesNothing(t *testing.T) {
 	t.Parallel()
 	o, host, _ := lived(t)
+	proposal := o.proposed(t, "build7.example", "commit.md", "Commit all.")
 	var before [8]int64
 	count := func() (n [8]int64) {
 		for i, table := range []string{"audit_entry", "host", "policy", "generation", "usage_entry", "usage_ingest", "library_file", "delivery"} {
@@ -232,6 +264,9 @@ func TestReadingChangesNothing(t *testing.T) {
 			continue
 		}
 		parameter := map[bool]string{true: "commit.md", false: fmt.Sprint(host)}[strings.Contains(path, "slash")]
+		if strings.Contains(path, "proposals") {
+			parameter = fmt.Sprint(proposal)
+		}
 		if a := o.get(t, strings.Replace(path, "{}", parameter, 1)); path != api.PathOpenAPI { // which has no envelope
 			o.data(t, a)
 		}

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"slices"
+	"time"
+
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
@@ -10,16 +13,23 @@ import (
 
 // usages serves GET /admin/usage: what was reported, the newest first.
 func (s *Surface) usages(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor", "host_id")
-	limit, before, hostID := q.number("limit", defaultPage, maxPage), q.cursorID(), q.hostID()
+	q := readQuery(r, "limit", "cursor", "sort", "direction", "host_id", "model", "from", "until", "q")
+	limit, o := q.number("limit", defaultPage, maxPage), q.order("usage", descending, rankNumbers, usage.EntryOrders...)
+	query := usage.EntryQuery{
+		HostID: q.id("host_id"), Model: q.text("model"), Search: q.text("q"), Since: q.moment("from"), Until: q.moment("until"),
+		Sort: o.sort, Descending: o.desc, Max: int(limit) + 1,
+	}
 	if q.err != nil {
 		return nil, q.err
 	}
-	rows, err := s.cfg.Usage.Entries(r.Context(), hostID, before, int(limit)+1)
+	if at := o.after; at != nil {
+		query.After = &usage.EntryPlace{Number: at.Numbers[0], Name: at.Text, ID: at.Numbers[1]}
+	}
+	rows, err := s.cfg.Usage.Entries(r.Context(), query)
 	if err != nil {
 		return nil, err
 	}
-	rows, next := pageOf(rows, limit, func(row *db.UsagePageRow) int64 { return row.UsageEntry.ID })
+	rows, next := pageOf(rows, limit, func(row *db.UsagePageRow) *string { return o.cursor(row.Name, row.Number, row.UsageEntry.ID) })
 	answer := api.AdminUsages{Usages: make([]api.AdminUsage, 0, len(rows)), NextCursor: next}
 	for i := range rows {
 		e := &rows[i].UsageEntry
@@ -43,13 +53,32 @@ const (
 	maxLines      = 200
 )
 
-// ingests serves GET /admin/usage/ingests: reports, by page.
+// reportNumbers is how many numbers the place of a report has: its page, whether its rank is unknown, its rank, its id.
+const reportNumbers = 4
+
+// ingests serves GET /admin/usage/ingests: reports, by page, whose number may be named or come with a cursor. Pages that are named
+// move on when reports come; those of cursors do not.
 func (s *Surface) ingests(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "page", "per_page", "host_id", "q", "sort", "direction")
+	q := readQuery(r, "page", "per_page", "cursor", "sort", "direction", "host_id", "from", "until", "q")
 	page, perPage := q.number("page", 1, maxPageNumber), q.number("per_page", defaultPage, maxPerPage)
+	o := q.order("ingests", descending, reportNumbers, usage.Orders...)
 	query := usage.ReportQuery{
-		HostID: q.hostID(), Search: q.text("q"), Sort: q.word("sort", "created_at", usage.Orders...),
-		Descending: q.word("direction", "desc", "asc", "desc") == "desc", Skip: int((page - 1) * perPage), Max: int(perPage),
+		HostID: q.id("host_id"), Search: q.text("q"), Since: q.moment("from"), Until: q.moment("until"), Sort: o.sort, Descending: o.desc,
+		Skip: int((page - 1) * perPage), Max: int(perPage) + 1,
+	}
+	if at := o.after; at != nil {
+		if q.values.Has("page") {
+			q.fail("page", "a cursor says which page")
+		}
+		page = at.Numbers[0]
+		query.After = &usage.ReportPlace{Unknown: at.Numbers[1] == 1, Number: at.Numbers[2], Name: at.Text, ID: at.Numbers[3]}
+		if o.sort == usage.Orders[0] {
+			query.After.At = time.UnixMicro(at.Numbers[2]).UTC()
+		}
+		// PostgreSQL has no time for every number.
+		if page < 2 || at.Numbers[1]&^1 != 0 || query.After.At.Year() < 0 || query.After.At.Year() > 9999 {
+			q.fail("cursor", "cursor is none of this list")
+		}
 	}
 	if q.err != nil {
 		return nil, q.err
@@ -58,8 +87,15 @@ func (s *Surface) ingests(r *call.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows, next := pageOf(rows, perPage, func(row *db.UsageIngestPageRow) *string {
+		number := row.Number
+		if o.sort == usage.Orders[0] {
+			number = row.At.UnixMicro()
+		}
+		return o.cursor(row.Name, page+1, map[bool]int64{true: 1}[row.Unknown], number, row.ID)
+	})
 	answer := api.AdminIngests{
-		Items: make([]api.AdminIngest, 0, len(rows)), Total: total, Page: int(page), PerPage: int(perPage), Pages: max(1, (total+perPage-1)/perPage),
+		Items: make([]api.AdminIngest, 0, len(rows)), Total: total, Page: int(page), PerPage: int(perPage), Pages: max(1, (total+perPage-1)/perPage), NextCursor: next,
 	}
 	for i := range rows {
 		row := &rows[i]
@@ -101,18 +137,25 @@ func (s *Surface) costHistory(r *call.Request, _ audit.Actor) (any, error) {
 	return answer, nil
 }
 
-// tokens serves GET /admin/tokens: usage by the lines that hosts reported.
+// tokens serves GET /admin/tokens: usage by the lines that hosts reported, the most first.
 func (s *Surface) tokens(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit")
-	limit := q.number("limit", defaultPage, maxLines)
+	q := readQuery(r, "limit", "cursor", "sort", "direction", "q")
+	limit, o := q.number("limit", defaultPage, maxLines), q.order("tokens", descending, usage.LineRanks+1, usage.LineOrders...)
+	query := usage.LineQuery{Search: q.text("q"), Sort: o.sort, Descending: o.desc, Max: int(limit) + 1}
 	if q.err != nil {
 		return nil, q.err
 	}
-	lines, err := s.cfg.Usage.Lines(r.Context(), int(limit))
+	if at := o.after; at != nil {
+		query.After = &usage.LinePlace{Rank: at.Numbers[:usage.LineRanks], First: at.Numbers[usage.LineRanks]}
+	}
+	lines, err := s.cfg.Usage.Lines(r.Context(), query)
 	if err != nil {
 		return nil, err
 	}
-	answer := api.AdminTokens{Tokens: make([]api.LineTokens, 0, len(lines))}
+	lines, next := pageOf(lines, limit, func(line *usage.Line) *string {
+		return o.cursor("", slices.Concat(line.Place.Rank, []int64{line.Place.First})...)
+	})
+	answer := api.AdminTokens{Tokens: make([]api.LineTokens, 0, len(lines)), NextCursor: next}
 	for _, line := range lines {
 		answer.Tokens = append(answer.Tokens, api.LineTokens{Line: line.Line, Tokens: wireSum(line.Sum)})
 	}

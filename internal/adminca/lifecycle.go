@@ -3,6 +3,7 @@ package adminca
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -33,6 +34,9 @@ type Revoked struct {
 // Revoke ends the certificates of a name, or with a serial that one of them: their next request is refused, on
 // connections that are open already too. Errors: ErrUnknown.
 func (s *Service) Revoke(ctx context.Context, name, serial string, by audit.Actor) ([]Revoked, error) {
+	if !nameGrammar.MatchString(name) || strings.ContainsRune(serial, 0) { // nor has PostgreSQL a text for every name
+		return nil, ErrUnknown
+	}
 	var revoked []Revoked
 	err := s.store.WithTx(ctx, func(q *db.Queries) (err error) {
 		if err := q.AdminCALock(ctx); err != nil {

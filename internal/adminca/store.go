@@ -158,6 +158,37 @@ func (s *Service) List(ctx context.Context) ([]db.AdminCert, error) {
 	return certs, nil
 }
 
+// States of a listed certificate.
+const (
+	StateGood        = "good"         // one of ours, until it expires
+	StateRenewed     = "renewed"      // one of ours that goes on for a while beside the one that stands in for it
+	StateTrusted     = "trusted"      // of an authority of the operator's, which says until when
+	StateNoAuthority = "no authority" // of one that is in admin_ca no more
+	StateExpired     = "expired"
+	StateRevoked     = "revoked"
+)
+
+// States are all of them.
+var States = []string{StateGood, StateRenewed, StateTrusted, StateNoAuthority, StateExpired, StateRevoked}
+
+// State is what a listed certificate is now, and until, or since, when.
+func (s *Service) State(cert db.AdminCert) (state string, until time.Time) {
+	now := s.cfg.Now()
+	switch {
+	case cert.RevokedAt != nil && !cert.RevokedAt.After(now):
+		return StateRevoked, *cert.RevokedAt
+	case cert.IssuerSPKISHA256 != nil && s.Opens(cert):
+		return StateTrusted, cert.NotAfter
+	case cert.IssuerSPKISHA256 != nil:
+		return StateNoAuthority, cert.NotAfter
+	case !cert.NotAfter.After(now):
+		return StateExpired, cert.NotAfter
+	case cert.RevokedAt != nil && cert.RevokedAt.Before(cert.NotAfter):
+		return StateRenewed, *cert.RevokedAt
+	}
+	return StateGood, cert.NotAfter
+}
+
 // Admit decides who stands at the admin door. chains are those that the TLS layer verified; nothing else counts.
 //
 // Errors: ErrNoCertificate, ErrForeign, ErrRevoked.

@@ -28,6 +28,7 @@ type AdminHost struct {
 	Users           []HostUser        `json:"users"`
 	Labels          map[string]string `json:"labels"`
 	Note            string            `json:"note"` // "": none
+	ETag            string            `json:"etag"` // for If-Match: of what admins decide about it, but for labels and note
 }
 
 // AdminHostUsage is what a host reported in one entry. A number that it did not report is null.

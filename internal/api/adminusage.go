@@ -40,12 +40,13 @@ type AdminUsage struct {
 
 // AdminIngests is the data of an answer to GET /admin/usage/ingests.
 type AdminIngests struct {
-	Items    []AdminIngest `json:"items"`
-	Total    int64         `json:"total"`
-	Page     int           `json:"page"` // from 1
-	PerPage  int           `json:"per_page"`
-	Pages    int64         `json:"pages"`    // at least 1
-	Currency *string       `json:"currency"` // null: no price is known
+	Items      []AdminIngest `json:"items"`
+	Total      int64         `json:"total"`
+	Page       int           `json:"page"` // from 1
+	PerPage    int           `json:"per_page"`
+	Pages      int64         `json:"pages"`    // at least 1
+	Currency   *string       `json:"currency"` // null: no price is known
+	NextCursor *string       `json:"next_cursor"`
 }
 
 // AdminIngest is one report. Payload is null: of what a host sent, its entries are kept.
@@ -96,7 +97,8 @@ type TokenCosts struct {
 
 // AdminTokens is the data of an answer to GET /admin/tokens.
 type AdminTokens struct {
-	Tokens []LineTokens `json:"tokens"`
+	Tokens     []LineTokens `json:"tokens"` // the most first
+	NextCursor *string      `json:"next_cursor"`
 }
 
 // LineTokens is what was used under one line.

@@ -25,6 +25,9 @@ const (
 	KindSeed      = "seed"      // a machine that holds a seed token
 )
 
+// Kinds are all of them.
+var Kinds = []string{KindHost, KindAdmin, KindOperator, KindGateway, KindInstaller, KindSeed}
+
 // Actor is who acts, and from where.
 type Actor struct {
 	Kind string

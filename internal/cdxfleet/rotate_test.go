@@ -120,7 +120,7 @@ func TestARenamedHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"b.example", "c.example"} {
-		if _, err := w.gateway.Fleet.Rename(t.Context(), row.ID, name, gatewaytest.Operator); err != nil {
+		if _, err := w.gateway.Fleet.Rename(t.Context(), row.ID, name, nil, gatewaytest.Operator); err != nil {
 			t.Fatal(err)
 		}
 	}

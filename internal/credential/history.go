@@ -15,18 +15,20 @@ var ErrNoGeneration = errs.New(errs.NotFound, "generation_not_found", "There is 
 
 // HistoryQuery says which generations to list. The zero value asks for the newest of all.
 type HistoryQuery struct {
-	Before  int64      // only older ones than this; 0: from the newest on
-	Source  string     // host, admin, operator or seed; "": any
-	HostID  int64      // whose host brought them; 0: any
-	Lineage *uuid.UUID // of this login; nil: any
-	Limit   int
+	Ascending bool       // the oldest first
+	After     int64      // only what comes after this number; 0: from the beginning
+	Source    string     // host, admin, operator or seed; "": any
+	HostID    int64      // whose host brought them; 0: any
+	Lineage   *uuid.UUID // of this login; nil: any
+	Search    string     // found in the digest, the ChatGPT account or the host's name, whatever its case
+	Limit     int
 }
 
-// History lists what was canonical for an account, the newest first and without secrets, and whether there is more.
+// History lists what was canonical for an account, without secrets, and whether there is more.
 func (s *Service) History(ctx context.Context, accountID int64, query HistoryQuery) (page []db.GenerationListRow, more bool, err error) {
-	page, err = s.store.GenerationList(ctx, db.GenerationListParams{
-		AccountID: accountID, Before: query.Before, Source: query.Source, SourceHostID: query.HostID, Lineage: query.Lineage,
-		Max: int32(query.Limit) + 1, //nolint:gosec // a page
+	page, err = s.store.Replanned().GenerationList(ctx, db.GenerationListParams{
+		AccountID: accountID, Ascending: query.Ascending, After: query.After, Source: query.Source, SourceHostID: query.HostID, Lineage: query.Lineage,
+		Search: query.Search, Max: int32(query.Limit) + 1, //nolint:gosec // a page
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("listing generations: %w", err)

@@ -71,17 +71,27 @@ type Proposal struct {
 	Warnings []Warning // what to know before it is adopted; nil once it was decided
 }
 
-// Proposals lists what hosts proposed, the newest first, of a state, from before a proposal on (nil: from the newest), and
-// whether there is more.
-func (s *Service) Proposals(ctx context.Context, accountID int64, state string, before *uuid.UUID, limit int) (page []Proposal, more bool, err error) {
-	rows, err := s.store.CredentialProposalList(ctx, db.CredentialProposalListParams{
-		AccountID: accountID, State: state, Before: before, Max: int32(limit) + 1, //nolint:gosec // a page
+// ProposalQuery says which proposals to list, the newest first unless it says otherwise.
+type ProposalQuery struct {
+	State     string // one of ProposalStates
+	Ascending bool
+	After     *uuid.UUID // only what comes after this one; nil: from the beginning
+	HostID    int64      // of this host; 0: of any
+	Search    string     // found in the digest, the ChatGPT account or the host's name, whatever its case
+	Limit     int
+}
+
+// Proposals lists what hosts proposed, and whether there is more.
+func (s *Service) Proposals(ctx context.Context, accountID int64, query ProposalQuery) (page []Proposal, more bool, err error) {
+	rows, err := s.store.Replanned().CredentialProposalList(ctx, db.CredentialProposalListParams{
+		AccountID: accountID, State: query.State, Ascending: query.Ascending, After: query.After, HostID: query.HostID, Search: query.Search,
+		Max: int32(query.Limit) + 1, //nolint:gosec // a page
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("listing proposals: %w", err)
 	}
-	if more = len(rows) > limit; more {
-		rows = rows[:limit]
+	if more = len(rows) > query.Limit; more {
+		rows = rows[:query.Limit]
 	}
 	_, current, err := currentOf(ctx, s.store.Queries, accountID)
 	if err != nil {

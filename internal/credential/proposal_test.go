@@ -37,7 +37,7 @@ func mustUUID(t *testing.T, text string) uuid.UUID {
 // proposals are what is in a state.
 func (s *shelf) proposals(t *testing.T, state string) []credential.Proposal {
 	t.Helper()
-	page, more, err := s.Proposals(t.Context(), 1, state, nil, 100)
+	page, more, err := s.Proposals(t.Context(), 1, credential.ProposalQuery{State: state, Limit: 100})
 	if err != nil || more {
 		t.Fatal(more, err)
 	}
@@ -194,9 +194,26 @@ func TestProposalsAreBounded(t *testing.T) {
 	if len(waiting) != 5 || waiting[0].LastRefresh != s.document(t, login(8*time.Hour)).LastRefresh {
 		t.Fatalf("got %d, the newest %+v", len(waiting), waiting[0])
 	}
-	page, more, err := s.Proposals(t.Context(), 1, credential.ProposalAll, &waiting[1].ID, 2)
+	page, more, err := s.Proposals(t.Context(), 1, credential.ProposalQuery{State: credential.ProposalAll, After: &waiting[1].ID, Limit: 2})
 	if err != nil || !more || len(page) != 2 || page[0].ID != waiting[2].ID {
 		t.Errorf("a part: got %+v, %v, %v", page, more, err)
+	}
+	for name, query := range map[string]credential.ProposalQuery{
+		"the other way round": {Ascending: true}, "of the host": {HostID: quiet.ID, Ascending: true}, "by name": {Search: "QUIET.ex", Ascending: true},
+	} {
+		query.State, query.Limit = credential.ProposalPending, 9
+		page, _, err := s.Proposals(t.Context(), 1, query)
+		if err != nil || len(page) != 5 || page[0].ID != waiting[4].ID || page[4].ID != waiting[0].ID {
+			t.Errorf("%s: got %+v, %v", name, page, err)
+		}
+	}
+	for name, query := range map[string]credential.ProposalQuery{
+		"of another host": {HostID: other.ID}, "by no text": {Search: "%"}, "beyond the oldest": {After: &waiting[4].ID}, "beyond the newest": {After: &waiting[0].ID, Ascending: true},
+	} {
+		query.State, query.Limit = credential.ProposalPending, 9
+		if page, more, err := s.Proposals(t.Context(), 1, query); err != nil || more || len(page) != 0 {
+			t.Errorf("%s: got %+v, %v, %v", name, page, more, err)
+		}
 	}
 	if _, err := fleet.New(s.store, s.ring, fleet.Config{}).Delete(t.Context(), quiet.ID, operator, "admin.host.delete"); err != nil {
 		t.Fatal(err)

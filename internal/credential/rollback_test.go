@@ -202,18 +202,24 @@ func TestHistory(t *testing.T) {
 	if err != nil || !more || len(page) != 2 || page[0].Number != 3 || !page[0].Current || page[0].Holders != 2 || page[1].Holders != 0 {
 		t.Fatalf("got %+v, %v, %v", page, more, err)
 	}
-	page, more, err = s.History(t.Context(), 1, credential.HistoryQuery{Before: 2, Limit: 2})
+	page, more, err = s.History(t.Context(), 1, credential.HistoryQuery{After: 2, Limit: 2})
 	if err != nil || more || len(page) != 1 || page[0].Number != 1 || *page[0].SourceFQDN != "a.example" {
 		t.Errorf("the rest: got %+v, %v, %v", page, more, err)
 	}
 	lineage := value[string](t, s, "SELECT lineage::text FROM generation WHERE number = 1")
 	for name, query := range map[string]credential.HistoryQuery{
-		"3": {Source: "operator"}, "2": {HostID: b.ID}, "": {Source: "seed"}, "2 1": {Source: "host"},
+		"3": {Source: "operator"}, "2": {HostID: b.ID}, "": {Source: "seed"}, "2 1": {Source: "host"}, "1 2 3": {Ascending: true}, "2 3": {Ascending: true, After: 1}, "1": {Search: "A.EXAMPLE"},
 	} {
 		query.Limit = 9
 		page, _, err := s.History(t.Context(), 1, query)
 		if got := numbers(page); err != nil || got != name {
 			t.Errorf("%+v: got %q, %v, want %q", query, got, err, name)
+		}
+	}
+	digest := value[string](t, s, "SELECT upper(encode(digest, 'hex')) FROM generation WHERE number = 2")
+	for search, want := range map[string]string{digest: "2", digest[3:40]: "2", "%": "", "_": "", ".example": "2 1"} {
+		if page, _, err := s.History(t.Context(), 1, credential.HistoryQuery{Search: search, Limit: 9}); err != nil || numbers(page) != want {
+			t.Errorf("search for %q: got %q, %v, want %q", search, numbers(page), err, want)
 		}
 	}
 	id := mustUUID(t, lineage)

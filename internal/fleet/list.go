@@ -88,7 +88,7 @@ func (s *Service) List(ctx context.Context, query Query) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.store.HostPage(ctx, params)
+	rows, err := s.store.Replanned().HostPage(ctx, params)
 	if err != nil {
 		return nil, fmt.Errorf("listing the hosts: %w", err)
 	}

@@ -15,8 +15,11 @@ const keepNames = 8
 // Rename gives a host another name: its key and all else stay, and the machine follows with its next call. A name that a
 // pruned host has is taken until that is gone.
 //
-// Errors: kind Invalid on field fqdn; ErrHostNotFound, ErrHostExists. A host that has the name already stays as it is.
-func (s *Service) Rename(ctx context.Context, id int64, fqdn string, by audit.Actor) (*db.Host, error) {
+// base is asked as Change.Base is, and may be nil.
+//
+// Errors: kind Invalid on field fqdn; ErrHostNotFound, ErrHostExists; what base says. A host that has the name already stays as
+// it is.
+func (s *Service) Rename(ctx context.Context, id int64, fqdn string, base func(before *db.Host) error, by audit.Actor) (*db.Host, error) {
 	name, err := ParseFQDN(fqdn)
 	if err != nil {
 		return nil, err
@@ -29,7 +32,13 @@ func (s *Service) Rename(ctx context.Context, id int64, fqdn string, by audit.Ac
 			return ErrHostNotFound
 		case err != nil:
 			return fmt.Errorf("looking up host %d: %w", id, err)
-		case host.FQDN == name:
+		}
+		if base != nil {
+			if err := base(&host); err != nil {
+				return err
+			}
+		}
+		if host.FQDN == name {
 			return nil
 		}
 		before := host.FQDN

@@ -15,7 +15,7 @@ func TestRename(t *testing.T) {
 	r := newRig(t)
 	e := r.register(t, fleet.Registration{})
 	taken := r.register(t, fleet.Registration{FQDN: "taken.example"})
-	host, err := r.Rename(t.Context(), e.Host.ID, "BUILD8.example.", operator)
+	host, err := r.Rename(t.Context(), e.Host.ID, "BUILD8.example.", nil, operator)
 	if err != nil || host.FQDN != "build8.example" || !slices.Equal(host.PreviousFQDNs, []string{"build7.example"}) {
 		t.Fatalf("got %+v, %v", host, err)
 	}
@@ -29,29 +29,29 @@ func TestRename(t *testing.T) {
 		t.Errorf("got %q recorded", got)
 	}
 
-	_, err = r.Rename(t.Context(), e.Host.ID, "taken.example", operator)
+	_, err = r.Rename(t.Context(), e.Host.ID, "taken.example", nil, operator)
 	is(t, "a name that is taken", err, fleet.ErrHostExists)
 	r.exec(t, "UPDATE host SET deleted_at = now(), deleted_why = 'inactive' WHERE id = $1", taken.Host.ID)
-	_, err = r.Rename(t.Context(), e.Host.ID, "taken.example", operator)
+	_, err = r.Rename(t.Context(), e.Host.ID, "taken.example", nil, operator)
 	is(t, "a pruned host's name", err, fleet.ErrHostExists)
-	_, err = r.Rename(t.Context(), taken.Host.ID, "new.example", operator)
+	_, err = r.Rename(t.Context(), taken.Host.ID, "new.example", nil, operator)
 	is(t, "a pruned host", err, fleet.ErrHostNotFound)
 	for _, name := range []string{"", "a_b", "-a", "a..b", "ſ.example"} {
-		if _, err := r.Rename(t.Context(), e.Host.ID, name, operator); err == nil || errs.Of(err).Kind != errs.Invalid {
+		if _, err := r.Rename(t.Context(), e.Host.ID, name, nil, operator); err == nil || errs.Of(err).Kind != errs.Invalid {
 			t.Errorf("%q: got %v", name, err)
 		}
 	}
-	host, err = r.Rename(t.Context(), e.Host.ID, "build8.example", operator)
+	host, err = r.Rename(t.Context(), e.Host.ID, "build8.example", nil, operator)
 	if err != nil || host.FQDN != "build8.example" || len(host.PreviousFQDNs) != 1 || r.entries(t, "admin.host.rename") != 1 {
 		t.Errorf("the name it has: got %+v, %v", host, err)
 	}
 	// Back again: a name is none of the former ones while it is the present one.
-	host, err = r.Rename(t.Context(), e.Host.ID, "build7.example", operator)
+	host, err = r.Rename(t.Context(), e.Host.ID, "build7.example", nil, operator)
 	if err != nil || !slices.Equal(host.PreviousFQDNs, []string{"build8.example"}) {
 		t.Errorf("got %+v, %v", host, err)
 	}
 	for i := range 12 {
-		if host, err = r.Rename(t.Context(), e.Host.ID, fmt.Sprintf("n%d.example", i), operator); err != nil {
+		if host, err = r.Rename(t.Context(), e.Host.ID, fmt.Sprintf("n%d.example", i), nil, operator); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestRenameRaces(t *testing.T) {
 	}
 	// Many hosts, one name.
 	failures := everybody(len(hosts), func(i int) error {
-		_, err := r.Rename(context.Background(), hosts[i].Host.ID, "one.example", operator)
+		_, err := r.Rename(context.Background(), hosts[i].Host.ID, "one.example", nil, operator)
 		return err
 	})
 	if count(failures, nil) != 1 || count(failures, fleet.ErrHostExists) != len(hosts)-1 {
@@ -77,7 +77,7 @@ func TestRenameRaces(t *testing.T) {
 	}
 	// One host, many names: each step begins where the one before ended.
 	failures = everybody(6, func(i int) error {
-		_, err := r.Rename(context.Background(), hosts[0].Host.ID, fmt.Sprintf("m%d.example", i), operator)
+		_, err := r.Rename(context.Background(), hosts[0].Host.ID, fmt.Sprintf("m%d.example", i), nil, operator)
 		return err
 	})
 	host, err := r.store.HostByID(t.Context(), hosts[0].Host.ID)
@@ -101,7 +101,7 @@ func TestRenameRaces(t *testing.T) {
 		leaving := r.register(t, fleet.Registration{FQDN: name})
 		failures = everybody(2, func(n int) error {
 			if n == 0 {
-				_, err := r.Rename(context.Background(), leaving.Host.ID, "moved-"+name, operator)
+				_, err := r.Rename(context.Background(), leaving.Host.ID, "moved-"+name, nil, operator)
 				return err
 			}
 			_, err := r.Register(context.Background(), fleet.Registration{FQDN: name, Rekey: true}, operator)

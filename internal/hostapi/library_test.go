@@ -50,7 +50,7 @@ func (s *slash) keep(t *testing.T, name, text string) {
 
 func (s *slash) retire(t *testing.T, name string) {
 	t.Helper()
-	if err := s.Library.Delete(t.Context(), name, operator); err != nil {
+	if err := s.Library.Delete(t.Context(), name, nil, operator); err != nil {
 		t.Fatal(err)
 	}
 }

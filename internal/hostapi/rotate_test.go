@@ -84,7 +84,7 @@ func TestConfigurationOfARenamedHost(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	for _, name := range []string{"new.example", "newer.example"} {
-		if _, err := g.Fleet.Rename(t.Context(), host.Host.ID, name, gatewaytest.Operator); err != nil {
+		if _, err := g.Fleet.Rename(t.Context(), host.Host.ID, name, nil, gatewaytest.Operator); err != nil {
 			t.Fatal(err)
 		}
 	}

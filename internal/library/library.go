@@ -66,9 +66,12 @@ type Draft struct {
 	SHA256       string  // of Content, hex, as the sender computed it; "": it did not
 	BaseSHA256   string  // of the content that the sender thinks is current; "": it does not care
 
-	// Base, unless nil, is asked whether the file is what the sender thinks is current; nil: there is none, or it is retired.
-	Base func(current *db.LibraryGetRow) bool
+	Base Base // unless nil: whether the file is what the sender thinks is current
 }
+
+// Base says whether a file is what somebody thinks it is who wants to change it; nil: there is none, or it is retired. It may
+// be asked more than once; the last answer counts.
+type Base func(current *db.LibraryGetRow) bool
 
 // Author is who acts, and the host whose text it is; nil: the actor's own.
 type Author struct {
@@ -100,7 +103,7 @@ type file struct {
 	sha256                    []byte
 	description, argumentHint *string
 	base                      []byte // nil: any
-	agrees                    func(*db.LibraryGetRow) bool
+	agrees                    Base
 }
 
 // check reads a draft. Errors: kind Invalid on filename, prompt, sha256, description or argument_hint.

@@ -124,7 +124,7 @@ func TestBase(t *testing.T) {
 	r.mustStore(t, "triage.md", "one", library.Created)
 	is(t, "the current text", based("two", strings.ToUpper(sum("one"))), nil)
 	is(t, "an older text", based("three", sum("one")), library.ErrBaseMismatch)
-	is(t, "retiring", r.Delete(t.Context(), "triage.md", operator), nil)
+	is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil)
 	is(t, "retired since", based("three", sum("two")), library.ErrBaseMismatch)
 	is(t, "whatever is current", based("three", ""), nil)
 	r.is(t, "triage.md", "three", 3)
@@ -137,9 +137,9 @@ func TestRetireAndRestore(t *testing.T) {
 	r.mustStore(t, "triage.md", "two", library.Updated)
 	r.clock.pass(time.Hour)
 
-	is(t, "unknown", r.Delete(t.Context(), "none.md", operator), library.ErrNotFound)
-	is(t, "retiring", r.Delete(t.Context(), "triage.md", operator), nil)
-	is(t, "retired already", r.Delete(t.Context(), "triage.md", operator), library.ErrNotFound)
+	is(t, "unknown", r.Delete(t.Context(), "none.md", nil, operator), library.ErrNotFound)
+	is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil)
+	is(t, "retired already", r.Delete(t.Context(), "triage.md", nil, operator), library.ErrNotFound)
 	row, err := r.Get(t.Context(), "triage.md")
 	if err != nil || row.LibraryFile.DeletedAt == nil || !row.LibraryFile.DeletedAt.Equal(r.clock.now()) || row.LibraryVersion.Content != "two" {
 		t.Errorf("got %+v, %v; want the retired command with its text", row, err)
@@ -152,18 +152,18 @@ func TestRetireAndRestore(t *testing.T) {
 	r.is(t, "triage.md", "two", 3)
 
 	for name, number := range map[string]int64{"triage.md": 4, "none.md": 1, "Triage.md": 1} {
-		_, _, err := r.Restore(t.Context(), name, number, operator)
+		_, _, err := r.Restore(t.Context(), name, number, nil, operator)
 		is(t, name, err, library.ErrNotFound)
 	}
-	outcome, current, err := r.Restore(t.Context(), "triage.md", 1, operator)
+	outcome, current, err := r.Restore(t.Context(), "triage.md", 1, nil, operator)
 	if err != nil || outcome != library.Updated || current.LibraryFile.Version != 4 || *current.LibraryVersion.Description != "D" || *current.LibraryVersion.ArgumentHint != "<a>" {
 		t.Errorf("got %q, %+v, %v; want version 1 as version 4", outcome, current, err)
 	}
-	if outcome, _, err := r.Restore(t.Context(), "triage.md", 1, operator); err != nil || outcome != library.Unchanged {
+	if outcome, _, err := r.Restore(t.Context(), "triage.md", 1, nil, operator); err != nil || outcome != library.Unchanged {
 		t.Errorf("got %q, %v; want it to be that already", outcome, err)
 	}
-	is(t, "retiring", r.Delete(t.Context(), "triage.md", operator), nil)
-	if outcome, _, err := r.Restore(t.Context(), "triage.md", 4, operator); err != nil || outcome != library.Updated {
+	is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil)
+	if outcome, _, err := r.Restore(t.Context(), "triage.md", 4, nil, operator); err != nil || outcome != library.Updated {
 		t.Errorf("got %q, %v; want the retired one back", outcome, err)
 	}
 	r.is(t, "triage.md", "---\ndescription: D\nargument-hint: <a>\n---\none", 5)
@@ -192,7 +192,7 @@ func TestPrune(t *testing.T) {
 	if err != nil || len(versions) != 50 || versions[0].Number != 55 || versions[49].Number != 6 {
 		t.Errorf("got %d versions, %v; want 6 to 55", len(versions), err)
 	}
-	_, _, err = r.Restore(t.Context(), "often.md", 5, operator)
+	_, _, err = r.Restore(t.Context(), "often.md", 5, nil, operator)
 	is(t, "restoring what was pruned", err, library.ErrNotFound)
 
 	r.clock.pass(90 * 24 * time.Hour)

@@ -95,6 +95,31 @@ func (s *Service) Proposals(ctx context.Context) ([]db.ProposalListRow, error) {
 	return proposals, nil
 }
 
+// ProposalQuery asks for a part of what was proposed. Zero values leave proposals be.
+type ProposalQuery struct {
+	HostID     int64
+	Decision   *string // "accepted", "discarded", or "" for those that wait
+	Search     string  // found in the name of the command or the host, whatever its case
+	Descending bool    // the newest first
+	After      *int64  // the id of the proposal before; nil: from the beginning
+	Max        int
+}
+
+// ProposalPage returns a part of what was proposed, without texts.
+func (s *Service) ProposalPage(ctx context.Context, query ProposalQuery) ([]db.ProposalPageRow, error) {
+	params := db.ProposalPageParams{
+		Kind: Command, Decision: query.Decision, Search: query.Search, Descending: query.Descending, After: query.After, Max: int32(query.Max), //nolint:gosec // a page
+	}
+	if query.HostID != 0 {
+		params.HostID = &query.HostID
+	}
+	proposals, err := s.store.Replanned().ProposalPage(ctx, params)
+	if err != nil {
+		return nil, fmt.Errorf("listing the proposals: %w", err)
+	}
+	return proposals, nil
+}
+
 // Proposal returns one proposal with its text. Errors: ErrNoProposal.
 func (s *Service) Proposal(ctx context.Context, id int64) (*db.ProposalGetRow, error) {
 	return proposal(ctx, s.store.Queries, id)

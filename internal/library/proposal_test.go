@@ -138,7 +138,7 @@ func TestAcceptStale(t *testing.T) {
 			r.mustStore(t, "triage.md", "one", library.Updated)
 		}, true},
 		"made":    {"", func(t *testing.T, r *rig) { r.mustStore(t, "triage.md", "two", library.Created) }, true},
-		"retired": {"one", func(t *testing.T, r *rig) { is(t, "retiring", r.Delete(t.Context(), "triage.md", operator), nil) }, true},
+		"retired": {"one", func(t *testing.T, r *rig) { is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +174,7 @@ func TestAcceptRevives(t *testing.T) {
 	r := newRig(t)
 	host := r.host(t, "a.example")
 	r.mustStore(t, "triage.md", "one", library.Created)
-	is(t, "retiring", r.Delete(t.Context(), "triage.md", operator), nil)
+	is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil)
 	r.clock.pass(time.Minute)
 	_, err := r.Accept(t.Context(), r.mustPropose(t, "triage.md", "one", host), false, operator)
 	is(t, "accepting", err, nil)

@@ -15,15 +15,26 @@ const (
 	pruneBatch       = 500
 )
 
-// Delete retires a command: hosts remove their copy. Its versions stay. Errors: ErrNotFound.
-func (s *Service) Delete(ctx context.Context, name string, by Author) error {
-	return s.store.WithTx(ctx, func(q *db.Queries) error {
-		found, err := q.LibraryFileDelete(ctx, db.LibraryFileDeleteParams{Kind: Command, Name: name, Now: s.now()})
+// Delete retires a command: hosts remove their copy. Its versions stay. base may be nil: whatever the command is.
+//
+// Errors: ErrNotFound, ErrBaseMismatch, ErrContended.
+func (s *Service) Delete(ctx context.Context, name string, base Base, by Author) error {
+	return s.untilSettled(ctx, func(q *db.Queries) error {
+		before, err := get(ctx, q, name)
+		switch {
+		case err != nil:
+			return err
+		case before.LibraryFile.DeletedAt != nil:
+			return ErrNotFound.With("filename", name)
+		case base != nil && !base(before):
+			return ErrBaseMismatch
+		}
+		won, err := q.LibraryFileDelete(ctx, db.LibraryFileDeleteParams{ID: before.LibraryFile.ID, Current: before.LibraryFile.Version, Now: s.now()})
 		switch {
 		case err != nil:
 			return fmt.Errorf("retiring the command %s: %w", name, err)
-		case found == 0:
-			return ErrNotFound.With("filename", name)
+		case won == 0:
+			return errOvertaken
 		}
 		return s.record(ctx, q, by, audit.ActionSlashDelete, audit.Details{"filename": name})
 	})
@@ -41,18 +52,33 @@ func (s *Service) Versions(ctx context.Context, name string) ([]db.LibraryVersio
 	return versions, nil
 }
 
-// Restore makes what a command was in an older version its newest version. Errors: ErrNotFound, ErrContended.
-func (s *Service) Restore(ctx context.Context, name string, number int64, by Author) (outcome Outcome, current *db.LibraryGetRow, err error) {
+// Version is what a command was in a version. Errors: ErrNotFound.
+func (s *Service) Version(ctx context.Context, name string, number int64) (*db.LibraryVersion, error) {
+	return version(ctx, s.store.Queries, name, number)
+}
+
+func version(ctx context.Context, q *db.Queries, name string, number int64) (*db.LibraryVersion, error) {
+	old, err := q.LibraryVersionGet(ctx, db.LibraryVersionGetParams{Kind: Command, Name: name, Number: number})
+	switch {
+	case db.IsNoRows(err):
+		return nil, ErrNotFound.With("filename", name).With("version", number)
+	case err != nil:
+		return nil, fmt.Errorf("reading version %d of %s: %w", number, name, err)
+	}
+	return &old, nil
+}
+
+// Restore makes what a command was in an older version its newest version. base may be nil: whatever the command is now.
+//
+// Errors: ErrNotFound, ErrBaseMismatch, ErrContended.
+func (s *Service) Restore(ctx context.Context, name string, number int64, base Base, by Author) (outcome Outcome, current *db.LibraryGetRow, err error) {
 	err = s.untilSettled(ctx, func(q *db.Queries) error {
-		old, err := q.LibraryVersionGet(ctx, db.LibraryVersionGetParams{Kind: Command, Name: name, Number: number})
-		switch {
-		case db.IsNoRows(err):
-			return ErrNotFound.With("filename", name).With("version", number)
-		case err != nil:
-			return fmt.Errorf("reading version %d of %s: %w", number, name, err)
+		old, err := version(ctx, q, name, number)
+		if err != nil {
+			return err
 		}
 		f := &file{
-			name: name, content: old.Content, sha256: old.SHA256, description: old.Description, argumentHint: old.ArgumentHint,
+			name: name, content: old.Content, sha256: old.SHA256, description: old.Description, argumentHint: old.ArgumentHint, agrees: base,
 		}
 		before, err := look(ctx, q, name)
 		if err != nil {

@@ -240,8 +240,10 @@ func TestAnswersToAdmins(t *testing.T) {
 	c.live(t)
 	c.act(t)
 	c.decide(t)
+	c.decideCommands(t)
 	c.read(t)
 	c.logIn(t)
+	c.let(t)
 	for _, id := range []string{"1", "1", "x"} { // the second finds nothing any more
 		c.call(t, "/admin/hosts/{id}", id, gatewaytest.Request{Method: http.MethodDelete})
 	}
@@ -264,6 +266,9 @@ func (c *caller) live(t *testing.T) {
 	c.Do(t, gatewaytest.Request{Path: api.PathAuth, Key: host.Key.Reveal(), Body: `{"command":"retrieve","digest":"` + digits + `","last_refresh":"2026-01-01T00:00:00Z"}`})
 	c.Do(t, gatewaytest.Request{Path: api.PathHostUsers, Key: host.Key.Reveal(), Body: `{"username":"ci","hostname":"build8"}`})
 	c.Do(t, gatewaytest.Request{Path: api.PathUsage, Key: host.Key.Reveal(), Body: `{"usages":[{"total":12,"line":"so it was"},{"output":3,"model":"gpt"}]}`})
+	for _, name := range []string{"one", "two", "three"} {
+		c.Do(t, gatewaytest.Request{Path: api.PathSlashStore, Key: host.Key.Reveal(), Body: `{"filename":"` + name + `.md","prompt":"Sort the bugs."}`})
+	}
 }
 
 // act makes each change that admins can make, to the first host where it is about one.
@@ -315,6 +320,45 @@ func (c *caller) act(t *testing.T) {
 		Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}, "Sec-Fetch-Site": {"same-origin"}},
 		Body:   "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"auth.json\"\r\n\r\n" + login + "\r\n--x--\r\n",
 	})
+}
+
+// decideCommands makes each decision about slash commands and what hosts propose, and again when it is made.
+func (c *caller) decideCommands(t *testing.T) {
+	t.Helper()
+	const proposals = "/admin/slash-command-proposals/{id}"
+	for range 2 {
+		c.call(t, proposals+"/accept", "1", c.with(t, proposals+"/accept", "", `{"force":true}`))
+		c.call(t, proposals+"/discard", "3", gatewaytest.Request{Method: http.MethodPost})
+	}
+	const restore = "/admin/slash-commands/{filename}/restore"
+	request := c.with(t, restore, "", `{"version":1}`)
+	c.call(t, restore, "commit.md", request)
+	request.Header = http.Header{"If-Match": {`"another"`}}
+	c.call(t, restore, "commit.md", request)
+	c.call(t, "/admin/slash-commands/{filename}/versions?version=1", "commit.md", gatewaytest.Request{})
+}
+
+// let lets others in and out again.
+func (c *caller) let(t *testing.T) {
+	t.Helper()
+	const tokens, revoke = "/admin/api-tokens", "/admin/certificates/revoke"
+	for _, body := range []string{`{"name":"ci","role":"viewer","scopes":null,"ttl_seconds":3600}`, `{"name":"ci","role":"owner"}`, `{"name":"cd","role":"operator","scopes":["host.enrol"]}`} {
+		c.call(t, tokens, "", c.with(t, tokens, "", body)) // the second finds the name taken
+	}
+	for _, body := range []string{`{"name":"CI","role":"viewer"}`, `{"name":"x","role":"king"}`, `{"name":"x","role":"viewer","scopes":["admin.write"]}`, `{"name":"x","role":"viewer","ttl_seconds":1}`} {
+		c.call(t, tokens, "", gatewaytest.Request{Body: body})
+	}
+	if _, err := c.Certs.Add(t.Context(), "bob", adminca.AddOptions{Role: "viewer"}, gatewaytest.Operator); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second finds nothing any more
+		c.call(t, revoke, "", c.with(t, revoke, "", `{"name":"bob"}`))
+		c.call(t, tokens+"/{name}", "ci", gatewaytest.Request{Method: http.MethodDelete})
+		c.call(t, "/admin/sessions/{id}", "1", gatewaytest.Request{Method: http.MethodDelete})
+	}
+	for _, path := range []string{tokens, "/admin/certificates", "/admin/sessions"} {
+		c.call(t, path, "", gatewaytest.Request{})
+	}
 }
 
 // decide goes back to an earlier login, and decides what a host proposes.

@@ -132,7 +132,6 @@ func (c *Console) AdminCertList(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	type listed struct {
 		Name      string   `json:"name"`
 		Role      string   `json:"role"`
@@ -147,22 +146,11 @@ func (c *Console) AdminCertList(ctx context.Context) error {
 	all := make([]listed, 0, len(certs))
 	t := table{head: []string{"NAME", "ROLE", "STATE", "UNTIL", "SERIAL"}, optional: []string{"SERIAL"}}
 	for _, cert := range certs {
-		state, until, revokedAt := "good", cert.NotAfter, time.Time{}
+		revokedAt := time.Time{}
 		if cert.RevokedAt != nil {
 			revokedAt = *cert.RevokedAt
 		}
-		switch {
-		case cert.RevokedAt != nil && !revokedAt.After(now):
-			state, until = "revoked", revokedAt
-		case cert.IssuerSPKISHA256 != nil && c.certs.Opens(cert):
-			state = "trusted"
-		case cert.IssuerSPKISHA256 != nil:
-			state = "no authority"
-		case !cert.NotAfter.After(now):
-			state = "expired"
-		case cert.RevokedAt != nil && revokedAt.Before(until):
-			state, until = "renewed", revokedAt
-		}
+		state, until := c.certs.State(cert)
 		all = append(all, listed{
 			cert.Name, cert.Role, cert.Serial, hex.EncodeToString(cert.SPKISHA256), hex.EncodeToString(cert.IssuerSPKISHA256), state,
 			api.Time{Time: cert.NotAfter}, api.Time{Time: revokedAt}, api.Time{Time: cert.CreatedAt},

@@ -55,13 +55,7 @@ func (c *Console) AdminSessionList(ctx context.Context) error {
 	all := make([]listed, 0, len(sessions))
 	t := table{head: []string{"ID", "ROLE", "LINK BY", "FROM", "STATE", "SINCE", "UNTIL"}, optional: []string{"SINCE"}}
 	for _, session := range sessions {
-		state, from := "open", ""
-		switch {
-		case session.RevokedAt != nil:
-			state = "revoked"
-		case session.Expired:
-			state = "over"
-		}
+		state, from := access.SessionState(&session), ""
 		if session.UsedFrom != nil {
 			from = session.UsedFrom.String()
 		}

@@ -66,14 +66,7 @@ func (c *Console) AdminTokenList(ctx context.Context) error {
 	all := make([]listed, 0, len(tokens))
 	t := table{head: []string{"NAME", "TOKEN", "ROLE", "SCOPE", "STATE", "UNTIL", "USED"}, optional: []string{"SCOPE", "TOKEN"}}
 	for _, token := range tokens {
-		state := "good"
-		switch {
-		case token.RevokedAt != nil:
-			state = "revoked"
-		case token.Expired:
-			state = "expired"
-		}
-		used := api.Time{}
+		state, used := access.TokenState(&token), api.Time{}
 		if token.LastUsedAt != nil {
 			used.Time = *token.LastUsedAt
 		}

@@ -164,7 +164,7 @@ func (c *Console) AuthProposals(ctx context.Context, opts AuthProposalsOptions) 
 	if opts.All {
 		state = credential.ProposalAll
 	}
-	page, more, err := c.credentials.Proposals(ctx, c.account.ID, state, nil, mostListed)
+	page, more, err := c.credentials.Proposals(ctx, c.account.ID, credential.ProposalQuery{State: state, Limit: mostListed})
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (c *Console) AuthAdopt(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	page, _, err := c.credentials.Proposals(ctx, c.account.ID, credential.ProposalPending, nil, mostListed)
+	page, _, err := c.credentials.Proposals(ctx, c.account.ID, credential.ProposalQuery{State: credential.ProposalPending, Limit: mostListed})
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (c *Console) HostRename(ctx context.Context, fqdn, to string) error {
 	if err != nil {
 		return err
 	}
-	host, err := c.fleet.Rename(ctx, before.ID, to, c.by)
+	host, err := c.fleet.Rename(ctx, before.ID, to, nil, c.by)
 	if err != nil {
 		return advise(err, fleet.ErrHostExists, "a host that was pruned has its name for 7 days more")
 	}

@@ -142,7 +142,7 @@ func (c *Console) LibraryRemove(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if err := c.library.Delete(ctx, name, library.Author{Actor: c.by}); err != nil {
+	if err := c.library.Delete(ctx, name, nil, library.Author{Actor: c.by}); err != nil {
 		return advise(err, library.ErrNotFound, "%s is retired already", name)
 	}
 	c.say("✓ %s is retired. To have it back: cdxgate library restore %s %d", name, name, row.LibraryFile.Version)
@@ -186,7 +186,7 @@ func (c *Console) LibraryRestore(ctx context.Context, name, version string) erro
 	if err != nil {
 		return err
 	}
-	outcome, row, err := c.library.Restore(ctx, name, number, library.Author{Actor: c.by})
+	outcome, row, err := c.library.Restore(ctx, name, number, nil, library.Author{Actor: c.by})
 	if err != nil {
 		return advise(err, library.ErrNotFound, "see cdxgate library versions %s", name)
 	}
