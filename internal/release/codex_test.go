@@ -72,7 +72,7 @@ func (r *rig) entries(t *testing.T) (all []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range slices.Backward(rows) {
+	for _, row := range rows {
 		all = append(all, row.Actor+" "+row.Action+" "+row.Details)
 	}
 	return all
