@@ -52,6 +52,9 @@ const (
 	packagedClientDir   = "/usr/lib/cdxgate/cdx.d"
 )
 
+// stopTimeout bounds how long a configuration's end waits for its jobs.
+const stopTimeout = 5 * time.Second
+
 // App is cdxgate: one canonical Codex login for a fleet of hosts. It owns the database, the keyring and the jobs, and
 // listens nowhere; the cdxgate_* handlers serve it. Everything under it survives a configuration reload.
 type App struct {
@@ -109,6 +112,9 @@ type App struct {
 	// Base URL of ChatGPT, which is asked what is left of the quota, or “off” to ask nobody.
 	// Default: https://chatgpt.com/backend-api.
 	ChatGPTURL string `json:"chatgpt_url,omitempty"`
+	// Base URL of a releases API like GitHub's that the gateway asks for the newest Codex; off: it asks nobody.
+	// Default: GitHub's.
+	GitHubAPI string `json:"github_api,omitempty"`
 
 	// How long an install token is good. Default: 30m.
 	InstallTokenTTL caddy.Duration `json:"install_token_ttl,omitempty"`
@@ -144,7 +150,7 @@ type App struct {
 	core     *pooledCore
 	surfaces atomic.Pointer[surfaces] // nil until Start is done
 	started  chan struct{}            // closed when surfaces is set
-	stopJobs context.CancelFunc
+	stopJobs func()                   // waits until they have ended
 }
 
 // surfaces is what a started app serves, and what it stands on: requests outlive the app's place in the pool.
@@ -238,6 +244,9 @@ func (a *App) resolve() error {
 	if err := validChatGPTURL(a.ChatGPTURL); err != nil {
 		return fmt.Errorf("option “chatgpt_url”: %w", err)
 	}
+	if err := validGitHub(a.GitHubAPI); err != nil {
+		return fmt.Errorf("option “github_api”: %w", err)
+	}
 	a.config = gateway.Config{
 		DataDir: dir, DatabaseURL: url, Binaries: a.PostgresBinaries, KeyringFile: keyring, MaxConns: a.DatabaseMaxConns,
 	}
@@ -302,20 +311,21 @@ func (a *App) Start() error {
 // serve opens the surfaces.
 func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release.Clients) {
 	fleets, limits, credentials := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules), a.credentials(core)
-	usages, files, policies := usage.New(core.DB, nil), library.New(core.DB, nil), policy.New(core.DB, nil)
+	usages, files, policies, codex := usage.New(core.DB, nil), library.New(core.DB, nil), policy.New(core.DB, nil), release.NewCodex(core.DB, a.github())
 	quotas := a.quotas(core, credentials)
 	a.surfaces.Store(&surfaces{
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credentials,
-			Clients: clients, Usage: usages, Quota: quotas, Library: files, Policy: policies, Limits: limits,
+			Clients: clients, Codex: codex, Usage: usages, Quota: quotas, Library: files, Policy: policies, Limits: limits,
 			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
 			Signer:    core.Signer, Updates: a.updates(),
 			PublicURL: a.PublicURL, PublicCA: func() string { return a.publicTLS().CA }, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, Policy: policies, Usage: usages, Quota: quotas, Library: files, Store: core.DB,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex,
+			Store:     core.DB,
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 	})
@@ -331,7 +341,6 @@ func (a *App) quotas(core *gateway.Core, credentials *credential.Service) *quota
 
 func (a *App) startJobs(core *gateway.Core) {
 	ctx, cancel := context.WithCancel(context.Background())
-	a.stopJobs = cancel
 	fleets, policies, credentials := fleet.New(core.DB, core.Keyring, a.fleet), policy.New(core.DB, nil), a.credentials(core)
 	quotas := a.quotas(core, credentials)
 	pruneHosts := func(ctx context.Context) (int, error) {
@@ -353,17 +362,33 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "forget admin sessions", Every: time.Hour, Run: access.New(core.DB).Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},
 		{Name: "forget decided logins", Every: time.Hour, Run: credentials.PruneProposals},
-		{Name: "sign the audit trail", Every: 9 * time.Second, Run: core.Audit.Sign}, // jitter included, 10 s at most
+		{Name: "sign the audit trail", Every: 9 * time.Second, Run: core.Audit.Sign, Local: true}, // its own chain, too; jitter included, 10 s at most
+	}
+	if source := a.github(); source != nil {
+		jobs = append(jobs, periodic.Job{Name: "look for the newest Codex", Every: release.LookEvery, Run: release.NewCodex(core.DB, source).Look})
 	}
 	if age := time.Duration(a.AuditRetention); age > 0 {
 		retire := func(ctx context.Context) (int, error) { return core.Audit.Retire(ctx, age) }
 		jobs = append(jobs, periodic.Job{Name: "retire audit entries", Every: time.Hour, Run: retire})
 	}
-	go periodic.Run(ctx, a.logger, jobs)
+	scheduler := periodic.New(core.DB, a.logger, jobs)
+	ended := make(chan struct{})
+	a.stopJobs = func() {
+		cancel()
+		select {
+		case <-ended:
+		case <-time.After(stopTimeout): // the database is gone: their leases run out by themselves
+		}
+	}
+	go func() {
+		defer close(ended)
+		scheduler.Run(ctx)
+	}()
+	exportJobs(a.ctx.GetMetricsRegistry(), scheduler, a.logger)
 }
 
-// Stop ends this configuration's jobs. The database stays open: requests that began under this configuration are still
-// being answered.
+// Stop ends this configuration's jobs, and gives up those that it was at, so that another may take them. The database stays
+// open: requests that began under this configuration are still being answered.
 func (a *App) Stop() error {
 	if a.stopJobs != nil {
 		a.stopJobs()

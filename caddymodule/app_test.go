@@ -124,6 +124,7 @@ func TestProvisionRefuses(t *testing.T) {
 		},
 		"client_release_key":     {map[string]any{"client_release_key": "RWnonsense"}, []string{"option “client_release_key”", "minisign"}},
 		"codex_releases":         {map[string]any{"codex_releases": "http://mirror.example.net"}, []string{"option “codex_releases”", "https"}},
+		"github_api":             {map[string]any{"github_api": "http://mirror.example.net"}, []string{"option “github_api”", "neither off", "https"}},
 		"admin_ca of none":       {map[string]any{"admin_ca": []string{dir + "/none.pem"}}, []string{"option “admin_ca”", dir + "/none.pem"}},
 		"admin_ca of no PEM":     {map[string]any{"admin_ca": []string{write("no.pem", "nonsense", 0o600)}}, []string{"option “admin_ca”", dir + "/no.pem"}},
 		"negative start_timeout": {map[string]any{"start_timeout": "-1s"}, []string{"start_timeout"}},

@@ -49,9 +49,9 @@ func ours(t *testing.T, goos string) map[string]listed {
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
 	reachCaddy := []string{"", "caddymodule", "cmd/cdxgate"}
-	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/periodic", "internal/publictls", "internal/token", "db"}
+	leaves := []string{"internal/api", "internal/api/jsondoc", "internal/errs", "internal/seal", "internal/github", "internal/publictls", "internal/token", "db"}
 	subjects := []string{
-		"internal/access", "internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/policy",
+		"internal/access", "internal/adminca", "internal/audit", "internal/credential", "internal/fleet", "internal/library", "internal/periodic", "internal/policy",
 		"internal/ratelimit", "internal/release", "internal/signing", "internal/usage",
 	}
 	below := append([]string{"internal/audit", "internal/fleet"}, leaves...) // what every subject may stand on

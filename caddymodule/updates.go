@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 
+	"github.com/cdxgate/cdxgate/internal/github"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
@@ -27,6 +28,27 @@ func validReleasesURL(text string) error {
 		return fmt.Errorf("want https://…, or http://… of this very machine, got %q", text)
 	}
 	return nil
+}
+
+// githubOff is the option github_api of a site that asks nobody.
+const githubOff = "off"
+
+func validGitHub(text string) error {
+	if text == githubOff {
+		return nil
+	}
+	if err := validReleasesURL(text); err != nil {
+		return fmt.Errorf("neither off nor such a URL: %w", err)
+	}
+	return nil
+}
+
+// github is whom to ask for the newest Codex; nil: nobody.
+func (a *App) github() *github.Client {
+	if a.GitHubAPI == githubOff {
+		return nil
+	}
+	return github.New(orDefault(a.GitHubAPI, github.DefaultAPI))
 }
 
 func isLoopback(host string) bool {

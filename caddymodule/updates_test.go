@@ -12,6 +12,7 @@ import (
 
 	"aead.dev/minisign"
 
+	"github.com/cdxgate/cdxgate/internal/github/githubtest"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
@@ -33,6 +34,21 @@ func TestUpdatesFollowTheOptions(t *testing.T) {
 		if got := c.app.updates(); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+// Without the option GitHub is asked, which no test does; off means nobody, a URL that one.
+func TestWhoIsAskedForTheNewestCodex(t *testing.T) {
+	t.Parallel()
+	api := githubtest.New(t, "rust-v0.63.0")
+	if found, err := (&App{GitHubAPI: api.URL}).github().Latest(t.Context(), ""); err != nil || found.Version != "0.63.0" {
+		t.Errorf("got %+v, %v", found, err)
+	}
+	if (&App{}).github() == nil {
+		t.Error("without the option nobody is asked")
+	}
+	if (&App{GitHubAPI: "off"}).github() != nil {
+		t.Error("with off somebody is asked")
 	}
 }
 

@@ -32,6 +32,12 @@ func init() {
 		Name: "quota", Short: "Shows what is left of the account's quota, and asks ChatGPT", CobraFunc: quotaCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "versions", Short: "Shows and looks for the Codex that hosts are to run", CobraFunc: versionsCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "job", Short: "Lists what the gateway does by itself", CobraFunc: jobCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
 		Name: "limit", Short: "Lets addresses in again that did too much", CobraFunc: limitCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
@@ -412,6 +418,26 @@ func quotaCommand(cmd *cobra.Command) {
 			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.QuotaRefresh(ctx) },
 		},
 	})
+}
+
+func versionsCommand(cmd *cobra.Command) {
+	addVerbs(cmd, "versions show", []verb{
+		{
+			use: "show", short: "Shows which Codex hosts are told to run, and why",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.VersionsShow(ctx) },
+		},
+		{
+			use: "check", short: "Asks GitHub for the newest Codex now",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.VersionsCheck(ctx) },
+		},
+	})
+}
+
+func jobCommand(cmd *cobra.Command) {
+	addVerbs(cmd, "job list", []verb{{
+		use: "list", short: "Lists the jobs that all gateways share, and what came of them",
+		run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.JobList(ctx) },
+	}})
 }
 
 func limitCommand(cmd *cobra.Command) {

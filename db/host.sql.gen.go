@@ -954,15 +954,18 @@ WITH matching AS (
 		AND ($10::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $2, false)) = $10)
 		AND ($11::boolean IS NULL OR $11 = (
 			coalesce(h.wrapper_version <> nullif($12::text, ''), false)
-			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($13::text, '')), false)))
-		AND h.labels @> $14::jsonb
+			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($13::text, '')), false)
+			OR (h.client_version_pin IS NULL AND coalesce(
+				CASE WHEN h.client_version ~ '^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$' THEN string_to_array(h.client_version, '.')::bigint[] END
+					< string_to_array(nullif($14::text, ''), '.')::bigint[], false))))
+		AND h.labels @> $15::jsonb
 ), page AS (
 	SELECT m.id, m.number, m.total, row_number() OVER (
-		ORDER BY CASE WHEN NOT $15::boolean THEN m.number END, CASE WHEN NOT $15 THEN m.name END, m.number DESC, m.name DESC) AS rank
+		ORDER BY CASE WHEN NOT $16::boolean THEN m.number END, CASE WHEN NOT $16 THEN m.name END, m.number DESC, m.name DESC) AS rank
 	FROM matching m
-	WHERE NOT $16::boolean
-		OR CASE WHEN $15 THEN (m.number, m.name) < ($17::bigint, $18::text) ELSE (m.number, m.name) > ($17, $18) END
-	ORDER BY rank LIMIT $19
+	WHERE NOT $17::boolean
+		OR CASE WHEN $16 THEN (m.number, m.name) < ($18::bigint, $19::text) ELSE (m.number, m.name) > ($18, $19) END
+	ORDER BY rank LIMIT $20
 )
 SELECT host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, host.labels, host.note, host.previous_fqdns, host.next_key_sha256, host.next_key_prefix, host.next_key_sealed, host.key_until, page.number, page.total FROM page JOIN host ON host.id = page.id ORDER BY page.rank
 `
@@ -981,6 +984,7 @@ type HostPageParams struct {
 	Outdated     *bool
 	CdxVersion   string
 	CodexVersion string
+	NewestCodex  string
 	Labels       json.RawMessage
 	Descending   bool
 	Past         bool
@@ -997,7 +1001,7 @@ type HostPageRow struct {
 
 // HostPage is a part of the list of hosts that match, with how many match in all. A filter that is NULL leaves hosts be. They
 // are in the order of a number, which is what @sort says and 0 for any other word, then by name; @past: only those after the
-// one of @number and @name.
+// one of @number and @name. A host is outdated that has another Codex than @codex_version, or an older one than @newest_codex.
 func (q *Queries) HostPage(ctx context.Context, arg HostPageParams) ([]HostPageRow, error) {
 	rows, err := q.db.Query(ctx, hostPage,
 		arg.Sort,
@@ -1013,6 +1017,7 @@ func (q *Queries) HostPage(ctx context.Context, arg HostPageParams) ([]HostPageR
 		arg.Outdated,
 		arg.CdxVersion,
 		arg.CodexVersion,
+		arg.NewestCodex,
 		arg.Labels,
 		arg.Descending,
 		arg.Past,

@@ -147,6 +147,25 @@ type AuditEntry struct {
 	Hash []byte
 }
 
+// The newest Codex, as GitHub said; one row. What was good stays when a later look fails.
+type CodexRelease struct {
+	Single  bool
+	Version *string
+	// When GitHub last said so, by the database's clock.
+	CheckedAt *time.Time
+	// What GitHub called that answer.
+	Etag string
+	// Why the last look that failed did so; one since may have succeeded.
+	LastError *string
+	FailedAt  *time.Time
+	// GitHub does not want to be asked sooner. NULL: it may be.
+	NotBefore *time.Time
+	// How often somebody began to look. Only who began the newest look says what came of it.
+	Looks int64
+	// Somebody is looking, until then at most. NULL: nobody is.
+	LookingUntil *time.Time
+}
+
 // Logins that hosts brought and that may not become canonical by themselves; an admin decides.
 type CredentialProposal struct {
 	ID        uuid.UUID
@@ -299,6 +318,26 @@ type Installation struct {
 	Single    bool
 	ID        uuid.UUID
 	CreatedAt time.Time
+}
+
+// What all gateways together do again and again: whoever finds a job due takes it. All times are the database's.
+type Job struct {
+	Name string
+	// As the gateway that started last has it.
+	EverySeconds float64
+	NextRunAt    time.Time
+	// The gateway that runs it, which gives it up when it is done; after lease_until another may take it. NULL: nobody.
+	LeaseOwner *string
+	LeaseUntil *time.Time
+	// How often it was taken. Who took it may only say that it is done while this is as it was then.
+	Runs        int64
+	LastStarted *time.Time
+	LastOk      *time.Time
+	// Why it failed the last time that it did; it may have succeeded since.
+	LastError *string
+	FailedAt  *time.Time
+	// How often in a row it has failed; 0: the last time it did not.
+	Failures int32
 }
 
 // A shared file: slash commands now.

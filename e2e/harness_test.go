@@ -110,7 +110,7 @@ func install(t *testing.T, o options) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(shipped)
+	text := configured(t, string(shipped), "github_api off") // tests ask nobody outside
 	if o.database != "" {
 		text = replaceOnce(t, text, "# database {env.DATABASE_URL}", "database {env.DATABASE_URL} #")
 		g.env = append(g.env, "DATABASE_URL="+o.database)

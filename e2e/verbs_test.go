@@ -85,6 +85,9 @@ func playVerbs(t *testing.T, g *gateway) {
 		{arguments: []string{"host", "nonsense"}, code: 2},
 		{arguments: []string{"policy", "set", "host_prompt_push"}, code: 2, err: "want two arguments"},
 		{arguments: []string{"policy", "set", "host_prompt_push", "off"}, err: "host_prompt_push is off"},
+		{arguments: []string{"versions", "show"}, out: "Codex for hosts"},
+		{arguments: []string{"versions", "check"}, code: 69, err: "github_api is off"},
+		{arguments: []string{"job", "list"}},
 		{arguments: []string{"limit", "clear", "203.0.113.9"}, err: "Nothing is held"},
 		{arguments: []string{"library", "add", "-"}, input: "one", code: 2, err: "--name"},
 		{arguments: []string{"library", "add", "-", "--name", "triage.md"}, input: "one", err: "is a command now"},
@@ -127,7 +130,7 @@ func playVerbs(t *testing.T, g *gateway) {
 			t.Errorf("cdxgate %s: exit %d with something on standard output: %s", strings.Join(step.arguments, " "), r.code, r.out)
 		}
 	}
-	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"admin", "token", "list"}, {"admin", "link"}, {"admin", "session", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}, {"policy", "list"}, {"library", "list"}, {"library", "proposals"}} {
+	for _, verb := range [][]string{{"auth", "upload", file}, {"auth", "show"}, {"host", "list"}, {"admin", "cert", "list"}, {"admin", "token", "list"}, {"admin", "link"}, {"admin", "session", "list"}, {"host", "add", "json.example"}, {"host", "show", "json.example"}, {"doctor"}, {"policy", "list"}, {"library", "list"}, {"library", "proposals"}, {"versions", "show"}, {"job", "list"}} {
 		r := g.cdxgate(append(verb, "-o", "json")...)
 		if !json.Valid([]byte(r.out)) || strings.Contains(r.out, "\x1b") {
 			t.Errorf("cdxgate %s -o json prints\n%s", strings.Join(verb, " "), r.out)

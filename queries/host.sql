@@ -89,7 +89,7 @@ SELECT * FROM host WHERE id = @id AND deleted_at IS NULL FOR NO KEY UPDATE;
 -- name: HostPage :many
 -- HostPage is a part of the list of hosts that match, with how many match in all. A filter that is NULL leaves hosts be. They
 -- are in the order of a number, which is what @sort says and 0 for any other word, then by name; @past: only those after the
--- one of @number and @name.
+-- one of @number and @name. A host is outdated that has another Codex than @codex_version, or an older one than @newest_codex.
 WITH matching AS (
 	SELECT h.id, h.fqdn COLLATE "C" AS name, count(*) OVER () AS total, (CASE @sort::text
 		WHEN 'seen' THEN coalesce(extract(epoch FROM h.last_seen_at) * 1000000, 0)
@@ -109,7 +109,10 @@ WITH matching AS (
 		AND (sqlc.narg('window_open')::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= @now, false)) = sqlc.narg('window_open'))
 		AND (sqlc.narg('outdated')::boolean IS NULL OR sqlc.narg('outdated') = (
 			coalesce(h.wrapper_version <> nullif(@cdx_version::text, ''), false)
-			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif(@codex_version::text, '')), false)))
+			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif(@codex_version::text, '')), false)
+			OR (h.client_version_pin IS NULL AND coalesce(
+				CASE WHEN h.client_version ~ '^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$' THEN string_to_array(h.client_version, '.')::bigint[] END
+					< string_to_array(nullif(@newest_codex::text, ''), '.')::bigint[], false))))
 		AND h.labels @> @labels::jsonb
 ), page AS (
 	SELECT m.id, m.number, m.total, row_number() OVER (

@@ -27,6 +27,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	Usage       *usage.Service
 	Quota       *quota.Service
 	Library     *library.Service
+	Codex       *release.Codex
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	Hosts       []openapi.Group        // the calls for hosts, to be described beside the surface's own
@@ -120,9 +122,12 @@ func (s *Surface) handleFleet() {
 	s.handle(http.MethodPost, "/admin/quota-mode", access.PolicyWrite, s.decide(quotaMode))
 	s.handle(http.MethodGet, "/admin/cdx-silent", access.PolicyRead, s.decided(cdxSilent))
 	s.handle(http.MethodPost, "/admin/cdx-silent", access.PolicyWrite, s.decide(cdxSilent))
-	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decide(codexVersion))
+	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decideVersion)
+	s.handle(http.MethodPost, "/admin/versions/check", access.PolicyWrite, s.checkVersions)
 	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
 	s.handle(http.MethodPost, "/admin/chatgpt/usage/refresh", access.QuotaRefresh, s.refreshQuota)
+	s.handle(http.MethodGet, "/admin/runner", access.CredentialRead, s.runner)
+	s.handle(http.MethodPost, "/admin/runner/run", access.CredentialWrite, s.runRunner)
 }
 
 // handleReading adds the routes that only tell.

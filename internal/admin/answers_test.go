@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 )
@@ -54,8 +55,9 @@ func lived(t *testing.T) (o *office, c *gatewaytest.ChatGPT, host, kiosk int64) 
 	return o, c, registered.ID, o.registered(t, `{"fqdn":"kiosk.example","secure":false}`).Host.ID
 }
 
-// past makes more of what answers tell: versions that a host named, an address, reports that say
-// everything, and what they cost; a quota that a host brought, of which too much is used, and a question after that which failed.
+// past makes more of what answers tell: versions that a host named, an address, reports that say everything, and what they
+// cost; a quota that a host brought, of which too much is used, and a question after that which failed; a login that a host
+// brought, and what a runner would have said of it.
 func past(t *testing.T, o *office, c *gatewaytest.ChatGPT, host int64) {
 	t.Helper()
 	o.Exec(t, "UPDATE host SET client_version = '0.60.0', wrapper_version = '0.1.0', bound_ip = '203.0.113.7', expires_at = now() + interval '1 hour' WHERE id = $1", host)
@@ -74,11 +76,16 @@ func past(t *testing.T, o *office, c *gatewaytest.ChatGPT, host int64) {
 	// An hour from now: whatever the time is, that is today, and young enough.
 	o.Exec(t, "UPDATE quota_snapshot SET source = 'host', host_id = $1, secondary_used_percent = 96, fetched_at = now() + interval '1 hour'", host)
 	o.Exec(t, "UPDATE quota_state SET held_until = now() + interval '1 hour'")
+	o.Exec(t, "UPDATE generation SET source_host_id = $1", host)
+	for _, action := range []string{"auth.validate", "auth.runner_store"} {
+		o.record(t, audit.Entry{At: time.Now(), Action: action, HostID: host, Details: audit.Details{"status": "fail", "reason": "r", "digest": "d", "last_refresh": "l"}})
+	}
 	o.Exec(t, "UPDATE usage_entry SET line = 'line ' || id, input = 1, output = 2, cached = 3, reasoning = 4, model = 'm', cost = 0.5")
 }
 
 // calls are a call, or several, of each route of the contract that there is. In the end the gateway has told all that it knows.
 var calls = []string{
+	`GET /admin/runner`,
 	`POST /admin/hosts/register {"fqdn":"new.example","temporary":true,"vip":true}`,
 	`POST /admin/hosts/register {"fqdn":"insecure.example","secure":false}`,
 	`POST /admin/hosts/{atlas}/roaming {"allow":true}`,
@@ -103,6 +110,7 @@ var calls = []string{
 	`POST /admin/prune-policy {"inactivity_days":30}`,
 	`POST /admin/auth/seed-command null`,
 	`POST /admin/slash-commands/store {"filename":"commit.md","prompt":"Commit again.","description":"d","argument_hint":"[MSG]"}`,
+	`POST /admin/versions/check null`,
 	`GET /admin/api/state`, `GET /admin/quota-mode`, `GET /admin/cdx-silent`,
 	`GET /admin/hosts`, `GET /admin/hosts?limit=1`, `GET /admin/hosts/insecure`, `GET /admin/hosts/insecure?limit=1`,
 	`GET /admin/hosts/{atlas}/auth`, `GET /admin/hosts/{atlas}/auth?include_body=1`,
@@ -169,7 +177,7 @@ func TestAnswersOfTheContract(t *testing.T) {
 		t.Errorf("nothing was compared with these members, since they were never told:\n%q\nwant\n%q", silent, untold)
 	}
 	for _, route := range o.Admin.Routes() {
-		if contract[route] != nil && !called[route] {
+		if contract[route] != nil && !called[route] && !slices.Contains(neverAnswered, route) {
 			t.Errorf("%s is in the contract and is not called here", route)
 		}
 	}

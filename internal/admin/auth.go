@@ -41,13 +41,17 @@ func (s *Surface) upload(r *call.Request, by audit.Actor) (any, error) {
 	case err != nil:
 		return nil, err
 	}
-	decided, err := s.cfg.Policy.Load(r.Context())
+	decided, err := s.cfg.Policy.Read(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	versions, err := s.versions(r.Context(), decided)
 	if err != nil {
 		return nil, err
 	}
 	answer := api.AdminUpload{
 		Status: string(outcome.Verdict), Generation: outcome.Current.Number, CanonicalLastRefresh: &outcome.Current.LastRefresh,
-		CanonicalDigest: new(outcome.Current.Digest.String()), Versions: s.versions(decided), QuotaHardFail: decided.QuotaHardFail,
+		CanonicalDigest: new(outcome.Current.Digest.String()), Versions: versions, QuotaHardFail: decided.QuotaHardFail,
 		QuotaLimitPercent: decided.QuotaLimitPercent, QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 	}
 	if host != nil {

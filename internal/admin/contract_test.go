@@ -43,7 +43,7 @@ var (
 	}
 	namedHost = object{"id": "n", "fqdn": "s", "ip": "s0"} // instead of the whole row with its key
 	runShape  = object{
-		"id": "n", "created_at": "s", "details": "o0", "status": "s", "reason": "s0", "digest": "s0", "last_refresh": "s0", "host": orNull{namedHost},
+		"id": "n", "created_at": "s", "details": "o0", "status": "s0", "reason": "s0", "digest": "s0", "last_refresh": "s0", "host": orNull{namedHost},
 	}
 	configShape = object{"status": "s", "sha256?": "s", "updated_at?": "s", "size_bytes?": "n", "content?": "s", "settings?": "o"}
 	paged       = object{"next_cursor": "s0"} // what we have in every list
@@ -122,12 +122,12 @@ var contract = map[string]object{
 	"POST /admin/codex-version":     {"locked_version": "s0", "locked_at": "s0"},                                             // 2.22
 	"POST /admin/prune-policy":      {"inactivity_window_days": "n"},                                                         // 2.23
 	"POST /admin/versions/check": { // 2.24
-		"available_client": object{"version": "s0", "updated_at": "s0", "source": "s"}, "versions": versionsShape,
+		"available_client": object{"version": "s0", "updated_at": "s0", "source": "s", ours: object{"reason": "s0"}}, "versions": versionsShape,
 	},
-	// 2.25
+	// 2.25; null where there is no runner, which the other product says of its timeout, too
 	"GET /admin/runner": {
 		"enabled": "b", "runner_url": "s0", "last_daily_check": "s0", "last_failure": "s0", "last_ok": "s0", "state": "s0", "boot_id": "s0", "base_url": "s0",
-		"timeout_seconds": "n", "counts": object{"validations_24h": "n", "runner_store_24h": "n"},
+		"timeout_seconds": "n0", "counts": object{"validations_24h": "n", "runner_store_24h": "n"},
 		"latest_validation": orNull{runShape}, "latest_runner_store": orNull{runShape},
 		"canonical_auth": orNull{object{
 			"payload_id": "n", "created_at": "s", "last_refresh": "s", "digest": "s", "source_host_id": "n0", "source_host": orNull{namedHost},
@@ -218,31 +218,35 @@ var contract = map[string]object{
 // notThereYet are the routes of the contract that the gateway does not have. Whoever adds one takes it off this list, and adds
 // a call of it to TestAnswersOfTheContract.
 var notThereYet = []string{
-	"POST /admin/versions/check",
-	"GET /admin/runner", "POST /admin/runner/run",
 	"GET /admin/skills", "GET /admin/skills/{}", "DELETE /admin/skills/{}", "POST /admin/skills/store",
 	"GET /admin/agents", "POST /admin/agents/store",
 	"GET /admin/config", "POST /admin/config/render", "POST /admin/config/store",
 	"GET /admin/mcp/memories", "DELETE /admin/mcp/memories/{}", "GET /admin/mcp/logs",
 }
 
+// neverAnswered are routes that there are, and that cannot succeed: this gateway has no runner (TestNoRunner).
+var neverAnswered = []string{"POST /admin/runner/run"}
+
 // untold are members that may be null, or absent, and always are here. One that gets a value is taken off this list, so that
 // its type is compared from then on.
 var untold = []string{
 	// What ChatGPT sends is not kept as it came.
 	"GET /admin/overview.chatgpt_usage.raw", "GET /admin/chatgpt/usage.snapshot.raw", "POST /admin/chatgpt/usage/refresh.snapshot.raw",
-	// Prices, Codex releases and the runner are not there yet.
+	// Prices and the runner are not there yet.
 	"GET /admin/overview.pricing", "GET /admin/overview.subscription_plans",
 	"GET /admin/usage/cost-history.currency", "GET /admin/usage/cost-history.pricing", "GET /admin/usage/cost-history.points[].costs.cached",
 	"GET /admin/usage/cost-history.points[].costs.input", "GET /admin/usage/cost-history.points[].costs.output", "GET /admin/usage/ingests.currency",
-	"GET /admin/overview.versions.client_version_checked_at", "POST /admin/auth/upload.versions.client_version_checked_at",
-	"GET /admin/overview.versions.runner_last_check", "POST /admin/auth/upload.versions.runner_last_check",
-	"GET /admin/overview.versions.runner_last_fail", "POST /admin/auth/upload.versions.runner_last_fail",
-	"GET /admin/overview.versions.runner_last_ok", "POST /admin/auth/upload.versions.runner_last_ok",
-	"GET /admin/overview.versions.runner_state", "POST /admin/auth/upload.versions.runner_state",
+	"GET /admin/runner.base_url", "GET /admin/runner.boot_id", "GET /admin/runner.last_daily_check", "GET /admin/runner.last_failure",
+	"GET /admin/runner.last_ok", "GET /admin/runner.runner_url", "GET /admin/runner.state", "GET /admin/runner.timeout_seconds",
+	"GET /admin/overview.versions.runner_last_check", "POST /admin/auth/upload.versions.runner_last_check", "POST /admin/versions/check.versions.runner_last_check",
+	"GET /admin/overview.versions.runner_last_fail", "POST /admin/auth/upload.versions.runner_last_fail", "POST /admin/versions/check.versions.runner_last_fail",
+	"GET /admin/overview.versions.runner_last_ok", "POST /admin/auth/upload.versions.runner_last_ok", "POST /admin/versions/check.versions.runner_last_ok",
+	"GET /admin/overview.versions.runner_state", "POST /admin/auth/upload.versions.runner_state", "POST /admin/versions/check.versions.runner_state",
+	// GitHub answers here; what is said when it does not is in TestVersionsCheck.
+	"POST /admin/versions/check.available_client.reason",
 	// Each host's client is made for it, so there is no digest of one; what hosts report is counted by the overview only.
-	"GET /admin/overview.versions.wrapper_sha256", "POST /admin/auth/upload.versions.wrapper_sha256",
-	"POST /admin/auth/upload.versions.reported_client_version", "POST /admin/auth/upload.token_usage_month",
+	"GET /admin/overview.versions.wrapper_sha256", "POST /admin/auth/upload.versions.wrapper_sha256", "POST /admin/versions/check.versions.wrapper_sha256",
+	"POST /admin/auth/upload.versions.reported_client_version", "POST /admin/versions/check.versions.reported_client_version", "POST /admin/auth/upload.token_usage_month",
 	// A report is kept as its entries.
 	"GET /admin/usage/ingests.items[].payload",
 	// The gateways of these tests have no private authority, and whom a registration lets in needs no grace.

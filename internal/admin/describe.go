@@ -241,8 +241,20 @@ var aboutFleet = []openapi.Operation{
 		Codes: []string{"quota_off", "validation_failed"},
 	},
 	{
+		Method: http.MethodPost, Path: "/admin/versions/check", Summary: "Looks for the newest Codex, in some seconds; that it is not found is said in the answer",
+		Response: api.AdminVersionsCheck{},
+	},
+	{
 		Method: http.MethodPost, Path: "/admin/prune-policy", Summary: "Decides after how many days of silence hosts are pruned; 0: never", Headers: ifMatch,
 		Request: pruneRequest{}, Response: api.PrunePolicy{}, Codes: badDecision,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/runner", Summary: "What was verified of the login, and what there is to verify",
+		Response: api.AdminRunner{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodPost, Path: "/admin/runner/run", Summary: "Has the login verified by the runner, which an installation need not have",
+		Response: runnerRun{}, Codes: []string{"runner_not_configured"},
 	},
 }
 

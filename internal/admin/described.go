@@ -1,6 +1,10 @@
 package admin
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/cdxgate/cdxgate/internal/api"
+)
 
 // What an act answers that says no more than whom it was about.
 type (
@@ -73,6 +77,17 @@ type (
 	}
 	pruneRequest struct {
 		InactivityDays float64 `json:"inactivity_days"`
+	}
+	// runnerRun is what a run answers where there is a runner.
+	runnerRun struct {
+		Applied              bool     `json:"applied"`
+		CanonicalDigest      string   `json:"canonical_digest"`
+		CanonicalLastRefresh string   `json:"canonical_last_refresh"`
+		RunnerLastCheck      api.Time `json:"runner_last_check"`
+		RunnerLastFail       api.Time `json:"runner_last_fail"`
+		RunnerLastOK         api.Time `json:"runner_last_ok"`
+		RunnerState          *string  `json:"runner_state"`
+		RunnerBootID         *string  `json:"runner_boot_id"`
 	}
 	uploadBody struct {
 		Auth   json.RawMessage `json:"auth"`

@@ -50,7 +50,11 @@ func (s *Surface) hosts(r *call.Request, _ audit.Actor) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		query.Versions = fleet.Versions{Codex: decided.ClientVersion, Cdx: s.cfg.Version}
+		newest, err := s.cfg.Codex.Known(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		query.Versions = fleet.Versions{Codex: decided.ClientVersion, Newest: newest.Version, Cdx: s.cfg.Version}
 	}
 	page, err := s.cfg.Fleet.List(r.Context(), query)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
-	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/quota"
 )
 
@@ -32,10 +31,14 @@ func (s *Surface) overview(r *call.Request, _ audit.Actor) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking over the fleet: %w", err)
 	}
+	versions, err := s.versions(r.Context(), state)
+	if err != nil {
+		return nil, err
+	}
 	now := s.cfg.Now().UTC()
 	answer := api.AdminOverview{
 		MTLS: mtls(r.Request), Totals: api.OverviewTotals{Hosts: known.Hosts}, LatestLogAt: timeKnown(known.LatestEntryAt),
-		Versions: s.versions(&state.Policy), HasCanonicalAuth: account.Generation > 0, SeedReasons: []string{},
+		Versions: versions, HasCanonicalAuth: account.Generation > 0, SeedReasons: []string{},
 		QuotaHardFail: state.QuotaHardFail, QuotaLimitPercent: state.QuotaLimitPercent, QuotaWeekPartition: state.QuotaWeekPartition,
 		CdxSilent: state.CdxSilent, InactivityWindowDays: state.InactivityWindowDays,
 	}
@@ -88,13 +91,6 @@ func (s *Surface) addUsage(r *call.Request, answer *api.AdminOverview, week, now
 		answer.Tokens.TopHost = &api.TopHost{HostID: top.ID, FQDN: top.FQDN, Total: top.Total}
 	}
 	return err
-}
-
-// versions is the versions block for admins. What a wrapper's digest is depends on the host that it is made for.
-func (s *Surface) versions(decided *policy.Policy) api.Versions {
-	versions := decided.Versions()
-	versions.WrapperVersion, versions.WrapperURL, versions.InstallationID = &s.cfg.Version, new(api.PathWrapperFile), &s.cfg.InstallID
-	return versions
 }
 
 // mtls says how the caller's connection was made. Who came in without a certificate shows that none is required here.

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/github/githubtest"
 )
 
 // asking is an office with a login, whose gateway asks a ChatGPT that says that 10 percent of five hours and 86 of a week are used.
@@ -31,7 +32,7 @@ func besideChatGPT(t *testing.T) (*office, *gatewaytest.ChatGPT) {
 		"secondary_window":{"used_percent":86,"limit_window_seconds":604800,"reset_at":%d}},
 		"credits":{"has_credits":false,"unlimited":false,"balance":"0","approx_local_messages":[0,0],"approx_cloud_messages":[0,0]},"email":"somebody@example.net"}`,
 		now.Add(time.Hour).Unix(), now.Add(48*time.Hour).Unix()))
-	g := gatewaytest.New(t, gatewaytest.Options{ChatGPT: c.URL})
+	g := gatewaytest.New(t, gatewaytest.Options{ChatGPT: c.URL, GitHub: githubtest.New(t, "rust-v0.63.0").URL})
 	return &office{g, certified(t, g, "alice")}, c
 }
 

@@ -102,6 +102,20 @@ type AdminOverview struct {
 	ClientVersionLockUpdatedAt Time           `json:"client_version_lock_updated_at"`
 }
 
+// AdminVersionsCheck is the answer to a look for the newest Codex.
+type AdminVersionsCheck struct {
+	AvailableClient AvailableClient `json:"available_client"`
+	Versions        Versions        `json:"versions"`
+}
+
+// AvailableClient is the newest Codex that the gateway knows of.
+type AvailableClient struct {
+	Version   *string `json:"version"`
+	UpdatedAt Time    `json:"updated_at"` // when it was last found to be the newest
+	Source    string  `json:"source"`     // github, cache_stale, unknown
+	Reason    *string `json:"reason"`     // why it could not be found out now
+}
+
 // Unknown is what a later release says something about; it is null until then.
 type Unknown struct{}
 

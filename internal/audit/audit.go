@@ -101,6 +101,9 @@ const (
 	ActionHostModel        = "admin.host.model_overrides"
 	ActionHostVersion      = "admin.host.client_version_override"
 
+	ActionVersionsCheck = "admin.versions.check"
+	ActionCodexRelease  = "codex.release" // another Codex is the newest
+
 	ActionAdminSessionRevoke = "admin.session.revoke"
 	ActionCredentialRollback = "admin.credential.rollback"
 	ActionCredentialAdopt    = "admin.credential.adopt"

@@ -60,8 +60,9 @@ type Filter struct {
 
 // Versions are what the fleet should run; "": nobody said.
 type Versions struct {
-	Codex string // but for hosts with a version of their own
-	Cdx   string
+	Codex  string // exactly, but for hosts with a version of their own
+	Newest string // Codex of the form N.N.N, likewise; one that is newer still is as good
+	Cdx    string
 }
 
 // MaxPage is the most that a part of a list holds.
@@ -124,7 +125,7 @@ func (s *Service) pageParams(query *Query) (params db.HostPageParams, err error)
 	params = db.HostPageParams{
 		Sort: query.Sort, Descending: query.Desc, Search: query.Search, Now: s.now(), Secure: f.Secure, Roaming: f.Roaming, VIP: f.VIP,
 		NeverSeen: f.NeverSeen, WindowOpen: f.WindowOpen, Outdated: f.Outdated,
-		CodexVersion: reportedAs(query.Versions.Codex), CdxVersion: reportedAs(query.Versions.Cdx),
+		CodexVersion: reportedAs(query.Versions.Codex), NewestCodex: query.Versions.Newest, CdxVersion: reportedAs(query.Versions.Cdx),
 	}
 	if query.Limit < 1 || query.Limit > MaxPage {
 		return params, errs.Field("limit", fmt.Sprintf("limit must be a number from 1 to %d", MaxPage))

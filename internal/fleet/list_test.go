@@ -91,6 +91,16 @@ func TestList(t *testing.T) {
 			}
 		}
 	}
+	// Without a decision a host may have what is newer than the newest known; a pin and a decision are exact; a text is no version.
+	for newest, want := range map[string]string{"0.62.0": "", "0.63.0": "b", "0.62.10": "b", "0.9.99": "", "1.0.0": "a b", "": ""} {
+		if got := strings.Join(r.names(t, fleet.Query{Filter: fleet.Filter{Outdated: new(true)}, Versions: fleet.Versions{Newest: newest}}), " "); got != want {
+			t.Errorf("newest %q: got %q outdated, want %q", newest, got, want)
+		}
+	}
+	r.exec(t, "UPDATE host SET client_version = 'e2e-test' WHERE fqdn = 'b.example'")
+	if got := r.names(t, fleet.Query{Filter: fleet.Filter{Outdated: new(true)}, Versions: fleet.Versions{Newest: "9.0.0"}}); len(got) != 1 || got[0] != "a" {
+		t.Errorf("a host that reports no version: got %q outdated", got)
+	}
 	page, err := r.List(t.Context(), fleet.Query{Limit: 2, Filter: fleet.Filter{Secure: new(true)}})
 	if err != nil || page.Total != 3 || len(page.Hosts) != 2 || page.Next == "" {
 		t.Errorf("got %+v, %v", page, err)

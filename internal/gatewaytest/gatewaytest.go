@@ -35,6 +35,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/dbtest"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/github"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
@@ -63,6 +64,7 @@ type Options struct {
 	Fleet   fleet.Config      // PublicURL and Now are set by New
 	Trust   publictls.Trust   // what machines need to recognise PublicURL's certificate
 	Updates hostapi.Updates
+	GitHub  string // base URL of a releases API, of [githubtest]. Default: nobody is asked
 
 	AdminCA []*x509.Certificate // authorities of the operator's own that the admin door trusts
 
@@ -81,6 +83,7 @@ type Gateway struct {
 	Usage       *usage.Service
 	Quota       *quota.Service
 	Library     *library.Service
+	Codex       *release.Codex
 	Policy      *policy.Service
 	Limits      *ratelimit.Service
 	Host        *hostapi.Surface
@@ -134,19 +137,24 @@ func (g *Gateway) compose(opts Options) {
 	g.Usage = usage.New(g.Core.DB, opts.Now)
 	g.Policy = policy.New(g.Core.DB, opts.Now)
 	g.Limits = ratelimit.New(g.Core.DB, opts.Limits)
+	var source *github.Client
+	if opts.GitHub != "" {
+		source = github.New(opts.GitHub)
+	}
+	g.Codex = release.NewCodex(g.Core.DB, source)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: publicURL, Now: opts.Now})
 	g.Quota = quota.New(g.Core.DB, quota.Config{URL: opts.ChatGPT, Login: g.Credentials.AccessToken, Now: opts.Now, Logger: g.Logger()})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir, Authorities: opts.AdminCA})
 	g.adminCA = opts.AdminCA
 	g.Host = hostapi.New(hostapi.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), PublicURL: publicURL,
+		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), Codex: g.Codex, PublicURL: publicURL,
 		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Access = access.New(g.Core.DB)
 	g.Admin = admin.New(admin.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library,
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Codex: g.Codex,
 		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Hosts: hostapi.Describe(publicURL), Version: Version, InstallID: g.Core.InstallationID.String(),
 		Now: opts.Now, Logger: g.Logger(),
 	})

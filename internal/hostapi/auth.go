@@ -104,11 +104,15 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 	if err != nil {
 		return nil, err
 	}
+	versions, err := s.hostVersions(r, host)
+	if err != nil {
+		return nil, err
+	}
 	wire, decided := fleet.Wire(host), policyOf(r)
 	answer := &api.AuthResponse{
 		Status: string(outcome.Verdict), Generation: outcome.Current.Number, Action: outcome.Verdict.Action(), Auth: json.RawMessage(outcome.Body),
 		Host: &wire, APICalls: host.APICalls, TokenUsageMonth: month,
-		Versions:      s.hostVersions(r, host),
+		Versions:      versions,
 		QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
 		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 		ChatGPTUsage: known.Auth(s.cfg.Credentials.Options().Now),

@@ -23,7 +23,7 @@ import (
 var ErrDisabled = errs.New(errs.Unavailable, "api_disabled", "API disabled by administrator").Later(time.Minute)
 
 type (
-	policyKey struct{} // :: *policy.Policy
+	policyKey struct{} // :: *policy.State
 	hostKey   struct{} // :: admitted, by a handler before us
 	foundKey  struct{} // :: found
 )
@@ -47,7 +47,7 @@ func (s *Surface) gate(r *call.Request, rules call.Rules) error {
 	if rules == call.Exempt {
 		return nil
 	}
-	decided, err := s.cfg.Policy.Load(r.Context())
+	decided, err := s.cfg.Policy.Read(r.Context())
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func (s *Surface) gate(r *call.Request, rules call.Rules) error {
 }
 
 // policyOf is the policy that a call passed the gate under.
-func policyOf(r *call.Request) *policy.Policy {
-	if decided, ok := r.Context().Value(policyKey{}).(*policy.Policy); ok {
+func policyOf(r *call.Request) *policy.State {
+	if decided, ok := r.Context().Value(policyKey{}).(*policy.State); ok {
 		return decided
 	}
-	return new(policy.Default())
+	return &policy.State{Policy: policy.Default()}
 }
 
 func (s *Surface) find(r *http.Request) (found, error) {

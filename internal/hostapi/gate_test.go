@@ -21,6 +21,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/github/githubtest"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
@@ -589,6 +590,48 @@ func TestVersionPins(t *testing.T) {
 			t.Errorf("got override %s, want %q", got, c.host)
 		}
 	}
+}
+
+// Without a decision hosts are told the newest Codex that is known, also while GitHub does not answer; nobody waits for it.
+func TestTheNewestCodexIsTold(t *testing.T) {
+	t.Parallel()
+	newest := githubtest.New(t, "rust-v0.63.0")
+	g := gatewaytest.New(t, gatewaytest.Options{GitHub: newest.URL})
+	key := g.Register(t, "build7.example").Key.Reveal()
+	expect := func(when, version, source string) {
+		t.Helper()
+		for member, want := range map[string]string{"client_version": version, "client_version_source": source} {
+			text := strings.Fields(told(t, g, key, member))
+			if text[1] != want || text[3] != want || text[4] != want {
+				t.Errorf("%s: got %s %q, want %s", when, member, text, want)
+			}
+		}
+	}
+	expect("before anybody looked", "null", `"unknown"`)
+	if n := len(newest.Asked()); n != 0 {
+		t.Errorf("calls of a host asked GitHub %d times", n)
+	}
+	look := func() error {
+		_, err := g.Codex.Look(t.Context())
+		return err
+	}
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
+	expect("after a look", `"0.63.0"`, `"cache"`)
+	newest.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	if err := look(); err == nil {
+		t.Fatal("got no error")
+	}
+	expect("after a look that failed", `"0.63.0"`, `"cache"`)
+	g.Exec(t, "UPDATE codex_release SET checked_at = now() - interval '1 day'")
+	expect("a day later", `"0.63.0"`, `"cache_stale"`)
+	at := strings.Fields(told(t, g, key, "client_version_checked_at"))
+	if at[1] == "null" || at[1] != at[3] || at[1] != at[4] {
+		t.Errorf("got %q, want when GitHub said so", at)
+	}
+	decide(t, g, "client_version", "0.61.0")
+	expect("an admin decided", `"0.61.0"`, `"locked"`)
 }
 
 // An insecure host whose window an admin has closed may still bring what it has, for an hour, and is given nothing.

@@ -24,6 +24,7 @@ type Config struct {
 	Fleet          *fleet.Service
 	Credentials    *credential.Service
 	Clients        *release.Clients
+	Codex          *release.Codex
 	Usage          *usage.Service
 	Quota          *quota.Service
 	Library        *library.Service

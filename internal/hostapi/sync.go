@@ -162,6 +162,10 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 	if err != nil {
 		return err
 	}
+	versions, err := s.hostVersions(r, host)
+	if err != nil {
+		return err
+	}
 	decided := policyOf(r)
 	facts := fleet.Wire(host)
 	facts.APICalls, facts.UpdatedAt = 0, api.Time{} // every call changes them: the block would never be the same
@@ -171,7 +175,7 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 		data any
 	}{
 		{api.BlockHost, &answer.Host, facts},
-		{api.BlockVersions, &answer.Versions, s.hostVersions(r, host)},
+		{api.BlockVersions, &answer.Versions, versions},
 		{api.BlockPolicy, &answer.Policy, api.SyncPolicy{
 			QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
 			QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,

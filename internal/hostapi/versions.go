@@ -10,6 +10,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/errs"
+	"github.com/cdxgate/cdxgate/internal/release"
 )
 
 const pingTimeout = 2 * time.Second
@@ -18,12 +19,26 @@ var errNotReady = errs.New(errs.Unavailable, "database_unavailable", "The gatewa
 
 // versions answers what the fleet should run. Callers without a key do not learn which installation this is.
 func (s *Surface) versions(_ http.ResponseWriter, r *call.Request) (any, error) {
-	return policyOf(r).Versions(), nil
+	return s.fleetVersions(r)
+}
+
+// fleetVersions is the versions block of the fleet. It is answered from what is known: nobody waits for who knows more.
+func (s *Surface) fleetVersions(r *call.Request) (api.Versions, error) {
+	versions := policyOf(r).Versions()
+	newest, err := s.cfg.Codex.Known(r.Context())
+	if err != nil {
+		return api.Versions{}, err
+	}
+	newest.Fill(&versions)
+	return versions, nil
 }
 
 // hostVersions is the versions block of one host, whose own pin goes before the fleet's, and whose wrapper is its own.
-func (s *Surface) hostVersions(r *call.Request, host *db.Host) api.Versions {
-	versions := policyOf(r).Versions()
+func (s *Surface) hostVersions(r *call.Request, host *db.Host) (api.Versions, error) {
+	versions, err := s.fleetVersions(r)
+	if err != nil {
+		return api.Versions{}, err
+	}
 	switch w, err := s.wrapperFor(r, host); {
 	case err == nil:
 		versions.WrapperVersion, versions.WrapperSHA256, versions.WrapperURL = &s.cfg.Version, &w.sha256, new(api.PathWrapperFile)
@@ -32,9 +47,9 @@ func (s *Surface) hostVersions(r *call.Request, host *db.Host) api.Versions {
 	}
 	versions.InstallationID = &s.cfg.InstallationID
 	if host.ClientVersionPin != nil {
-		versions.ClientVersion, versions.ClientVersionSource = host.ClientVersionPin, "locked"
+		versions.ClientVersion, versions.ClientVersionSource, versions.ClientVersionCheckedAt = host.ClientVersionPin, release.SourceLocked, api.Time{}
 	}
-	return versions
+	return versions, nil
 }
 
 // Live says that the process runs. It asks nothing of the database and is answered from the first moment on.

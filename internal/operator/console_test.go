@@ -18,6 +18,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
+	"github.com/cdxgate/cdxgate/internal/github"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 )
@@ -33,11 +34,17 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	return newDeskOf(t, nil)
+}
+
+// newDeskOf is a desk whose console asks a releases API, if any.
+func newDeskOf(t *testing.T, source *github.Client) *desk {
+	t.Helper()
 	d := &desk{g: gatewaytest.New(t, gatewaytest.Options{}), out: &bytes.Buffer{}, err: &bytes.Buffer{}}
 	console, err := Open(t.Context(), Config{
 		Gateway:   gateway.Config{DataDir: d.g.DataDir, DatabaseURL: d.g.Core.DB.Pool().Config().ConnString(), MaxConns: 2},
 		PublicURL: gatewaytest.PublicURL, PublicTLS: func() (publictls.Trust, error) { return publictls.Trust{}, nil },
-		Limits: ratelimit.Defaults(), In: strings.NewReader(""), Out: d.out, Err: d.err,
+		Limits: ratelimit.Defaults(), GitHub: source, In: strings.NewReader(""), Out: d.out, Err: d.err,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,11 @@ func (c *Console) hosts(ctx context.Context, opts HostListOptions) (*fleet.Page,
 		if err != nil {
 			return nil, err
 		}
-		query.Versions.Codex = decided.ClientVersion
+		newest, err := c.codex.Known(ctx)
+		if err != nil {
+			return nil, err
+		}
+		query.Versions.Codex, query.Versions.Newest = decided.ClientVersion, newest.Version
 	}
 	if !opts.All {
 		return c.fleet.List(ctx, query)

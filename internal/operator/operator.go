@@ -26,11 +26,13 @@ import (
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
+	"github.com/cdxgate/cdxgate/internal/github"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/release"
 )
 
 // ErrDeclined is a question that was answered with no, or that nobody was there to answer.
@@ -47,6 +49,7 @@ type Config struct {
 	AdminCA    []*x509.Certificate // the operator's own authorities that vouch for admins
 	Limits     ratelimit.Rules     // of the gateway
 	ChatGPTURL string              // who is asked about the quota; empty: nobody is
+	GitHub     *github.Client      // asked for the newest Codex; nil: nobody is
 	LoginSite  string              // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool                // print one JSON document instead of words
 	Yes        bool                // answer every question with yes
@@ -67,6 +70,7 @@ type Console struct {
 	library     *library.Service
 	policies    *policy.Service
 	quota       *quota.Service
+	codex       *release.Codex
 	limits      *ratelimit.Service
 	account     db.Account
 	by          audit.Actor
@@ -86,6 +90,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		access:      access.New(core.DB),
 		library:     library.New(core.DB, nil),
 		policies:    policy.New(core.DB, nil),
+		codex:       release.NewCodex(core.DB, cfg.GitHub),
 		limits:      ratelimit.New(core.DB, cfg.Limits),
 		by:          Actor(),
 	}

@@ -21,19 +21,21 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
-				Name: "count", Every: time.Minute,
+			New(nil, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
+				Name: "count", Every: time.Minute, Local: true,
 				Run: func(context.Context) (int, error) {
 					switch n := int(passes.Add(1)); n {
 					case 1, 2: // there is more to do than one batch
 						return 500, nil
 					case 4:
 						return 0, errors.New("no luck")
+					case 5:
+						panic("no sense")
 					default:
 						return 0, nil
 					}
 				},
-			}})
+			}}).Run(ctx)
 		}()
 		synctest.Wait()
 		if n := passes.Load(); n != 3 {
@@ -46,7 +48,7 @@ func TestRunRepeatsLogsAndStops(t *testing.T) {
 			t.Errorf("after 10 minutes: got %d passes, want 12 or one less", n)
 		}
 		text := log.String()
-		if strings.Count(text, "no luck") != 1 || strings.Count(text, "changed=1000") != 1 {
+		if strings.Count(text, "no luck") != 1 || strings.Count(text, "panic: no sense") != 1 || strings.Count(text, "changed=1000") != 1 {
 			t.Errorf("the log misses a failure or a change: %s", text)
 		}
 	})
@@ -61,14 +63,14 @@ func TestStoppingWaitsForThePassUnderWay(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
-				Name: "slow", Every: time.Hour,
+			New(nil, slog.New(slog.NewTextHandler(&log, nil)), []Job{{
+				Name: "slow", Every: time.Hour, Local: true,
 				Run: func(ctx context.Context) (int, error) {
 					<-ctx.Done()
 					ended.Store(true)
 					return 0, ctx.Err()
 				},
-			}})
+			}}).Run(ctx)
 		}()
 		synctest.Wait()
 		cancel()

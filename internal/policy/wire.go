@@ -2,14 +2,16 @@ package policy
 
 import "github.com/cdxgate/cdxgate/internal/api"
 
-// Versions is the versions block of nobody in particular. What the gateway does not track yet is null.
-func (p *Policy) Versions() api.Versions {
+// Versions is the versions block of nobody in particular, as far as admins have decided it. What the gateway does not track
+// yet is null.
+func (s *State) Versions() api.Versions {
 	versions := api.Versions{
-		ClientVersionSource: "unknown", QuotaHardFail: p.QuotaHardFail, QuotaLimitPercent: p.QuotaLimitPercent,
-		QuotaWeekPartition: p.QuotaWeekPartition, CdxSilent: p.CdxSilent,
+		ClientVersionSource: "unknown", QuotaHardFail: s.QuotaHardFail, QuotaLimitPercent: s.QuotaLimitPercent,
+		QuotaWeekPartition: s.QuotaWeekPartition, CdxSilent: s.CdxSilent,
 	}
-	if p.ClientVersion != "" {
-		versions.ClientVersion, versions.ClientVersionSource = &p.ClientVersion, "locked"
+	if s.ClientVersion != "" {
+		versions.ClientVersion, versions.ClientVersionSource = &s.ClientVersion, "locked"
+		versions.ClientVersionCheckedAt = api.Time{Time: s.DecidedAt["client_version"]}
 	}
 	return versions
 }
