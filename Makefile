@@ -25,6 +25,7 @@ RACE_PACKAGES := ./internal/... ./db/...
 BLACKBOX_PACKAGES := ./e2e/...
 
 SQLC := bin/tools/sqlc
+TEMPL := bin/tools/templ
 XCADDY := bin/tools/xcaddy
 GOLANGCI_LINT := bin/tools/golangci-lint
 
@@ -94,11 +95,11 @@ lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 .PHONY: generate
-generate: $(SQLC) ## make db/*.gen.go from queries/ and db/migrations/, docs/cdx.1 from internal/cdx
+generate: $(SQLC) $(TEMPL) ## make db/*.gen.go from queries/ and db/migrations/, templates/*_templ.go, docs/cdx.1 from internal/cdx
 	tools/generated.sh write
 
 .PHONY: verify
-verify: $(SQLC) build ## fail when generated code, go.mod, gofmt or the Caddyfile's form is stale
+verify: $(SQLC) $(TEMPL) build ## fail when generated code, go.mod, gofmt or the Caddyfile's form is stale
 	tools/generated.sh check
 	go mod tidy -diff
 	go -C tools mod tidy -diff
@@ -114,7 +115,7 @@ xcaddy: $(XCADDY) build ## build the gateway through xcaddy, as those do who add
 	bin/cdxgate-xcaddy list-modules --packages | grep cdxgate
 
 .PHONY: tools
-tools: $(SQLC) $(GOLANGCI_LINT) $(CODEX) ## build or download what the tests and checks call
+tools: $(SQLC) $(TEMPL) $(GOLANGCI_LINT) $(CODEX) ## build or download what the tests and checks call
 
 .PHONY: clean
 clean: ## remove what was built and downloaded; data/ stays
@@ -123,6 +124,9 @@ clean: ## remove what was built and downloaded; data/ stays
 # Tools are built once, and again when their versions change.
 $(SQLC): tools/go.mod tools/go.sum
 	go -C tools build -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
+
+$(TEMPL): tools/go.mod tools/go.sum
+	go -C tools build -o ../$@ github.com/a-h/templ/cmd/templ
 
 $(XCADDY): tools/go.mod tools/go.sum
 	go -C tools build -o ../$@ github.com/caddyserver/xcaddy/cmd/xcaddy

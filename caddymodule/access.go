@@ -20,7 +20,16 @@ func parseAdmin(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Admin{Access: kinds}, nil
+	return &Admin{console{Access: kinds}}, nil
+}
+
+// parseDashboard reads the directive for admins' pages, as [parseAccess] says.
+func parseDashboard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	kinds, err := parseAccess(h.Dispenser)
+	if err != nil {
+		return nil, err
+	}
+	return &Dashboard{console{Access: kinds}}, nil
 }
 
 // parseConsole reads the shorthand for everything that admins need, and the 404 for everything else, as [parseAccess] says.
@@ -29,14 +38,18 @@ func parseConsole(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin, err := json.Marshal(struct {
-		Handler string        `json:"handler"`
-		Access  []access.Kind `json:"access,omitempty"`
-	}{"cdxgate_admin", kinds})
-	if err != nil {
-		return nil, err
+	var handlers []string
+	for _, name := range []string{"cdxgate_admin", "cdxgate_dashboard"} {
+		handler, err := json.Marshal(struct {
+			Handler string        `json:"handler"`
+			Access  []access.Kind `json:"access,omitempty"`
+		}{name, kinds})
+		if err != nil {
+			return nil, err
+		}
+		handlers = append(handlers, string(handler))
 	}
-	return chain([]string{string(admin), `{"handler":"cdxgate_fallback"}`}), nil
+	return chain(append(handlers, `{"handler":"cdxgate_fallback"}`)), nil
 }
 
 // parseAccess reads what a site for admins accepts; without the option, certificates only:

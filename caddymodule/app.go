@@ -22,6 +22,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/dashboard"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
@@ -155,9 +157,10 @@ type App struct {
 
 // surfaces is what a started app serves, and what it stands on: requests outlive the app's place in the pool.
 type surfaces struct {
-	core  *pooledCore
-	host  *hostapi.Surface
-	admin *admin.Surface
+	core      *pooledCore
+	host      *hostapi.Surface
+	admin     *admin.Surface
+	dashboard *dashboard.Surface
 }
 
 // CaddyModule returns the Caddy module information.
@@ -311,6 +314,8 @@ func (a *App) Start() error {
 // serve opens the surfaces.
 func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release.Clients) {
 	fleets, limits, credentials := fleet.New(core.DB, core.Keyring, a.fleet), ratelimit.New(core.DB, a.rules), a.credentials(core)
+	grants := access.New(core.DB)
+	entrance := door.New(door.Config{Certs: certs, Access: grants, Limits: limits, Logger: a.logger})
 	usages, files, policies, codex := usage.New(core.DB, nil), library.New(core.DB, nil), policy.New(core.DB, nil), release.NewCodex(core.DB, a.github())
 	quotas := a.quotas(core, credentials)
 	a.surfaces.Store(&surfaces{
@@ -324,11 +329,22 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Access: access.New(core.DB), Limits: limits, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: grants, Door: entrance, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex,
 			Store:     core.DB,
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
+		dashboard: dashboard.New(dashboard.Config{
+			Door: entrance, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
+			Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
+		}),
 	})
+}
+
+// endStreams ends what pages are told of changes, so that they come back to the configuration that follows.
+func (a *App) endStreams() {
+	if open := a.surfaces.Load(); open != nil {
+		open.dashboard.Close()
+	}
 }
 
 func (a *App) credentials(core *gateway.Core) *credential.Service {
@@ -387,9 +403,10 @@ func (a *App) startJobs(core *gateway.Core) {
 	exportJobs(a.ctx.GetMetricsRegistry(), scheduler, a.logger)
 }
 
-// Stop ends this configuration's jobs, and gives up those that it was at, so that another may take them. The database stays
+// Stop ends this configuration's streams and jobs, and gives up those that it was at, so that another may take them. The database stays
 // open: requests that began under this configuration are still being answered.
 func (a *App) Stop() error {
+	a.endStreams()
 	if a.stopJobs != nil {
 		a.stopJobs()
 	}

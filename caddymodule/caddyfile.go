@@ -25,6 +25,7 @@ func init() {
 	responder("cdxgate_installer", plain(func() caddyhttp.MiddlewareHandler { return new(Installer) }))
 	responder("cdxgate_versions", plain(func() caddyhttp.MiddlewareHandler { return new(Versions) }))
 	responder("cdxgate_admin", parseAdmin)
+	responder("cdxgate_dashboard", parseDashboard)
 	responder("cdxgate_api", parseAPI)
 	responder("cdxgate_console", parseConsole)
 }

@@ -214,7 +214,7 @@ func TestEveryFieldOfAppHasADocComment(t *testing.T) {
 func TestModules(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"admin.api.cdxgate", "cdxgate", "http.handlers.cdxgate_admin", "http.handlers.cdxgate_auth", "http.handlers.cdxgate_fallback",
+		"admin.api.cdxgate", "cdxgate", "http.handlers.cdxgate_admin", "http.handlers.cdxgate_auth", "http.handlers.cdxgate_dashboard", "http.handlers.cdxgate_fallback",
 		"http.handlers.cdxgate_host_key", "http.handlers.cdxgate_installer", "http.handlers.cdxgate_library", "http.handlers.cdxgate_usage", "http.handlers.cdxgate_versions",
 		"tls.ca_pool.source.cdxgate",
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/dashboard"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/hostapi"
 )
 
@@ -24,6 +26,7 @@ func init() {
 	caddy.RegisterModule(Installer{})
 	caddy.RegisterModule(Versions{})
 	caddy.RegisterModule(Admin{})
+	caddy.RegisterModule(Dashboard{})
 	caddy.RegisterModule(Fallback{})
 }
 
@@ -31,7 +34,7 @@ func init() {
 type table func(*surfaces) *call.Table
 
 // Before an app has started there are no subjects to ask, but which paths belong to whom is known: these answer that.
-var unopened = &surfaces{host: hostapi.New(hostapi.Config{}), admin: admin.New(admin.Config{})}
+var unopened = &surfaces{host: hostapi.New(hostapi.Config{}), admin: admin.New(admin.Config{}), dashboard: dashboard.New(dashboard.Config{})}
 
 // handler is what the directives share: it serves its own paths and passes everything else on.
 type handler struct {
@@ -176,23 +179,16 @@ func (h *Versions) Provision(ctx caddy.Context) error {
 	return h.provision(ctx, func(s *surfaces) *call.Table { return s.host.Versions })
 }
 
-// Admin serves admins and their scripts: JSON under /admin/, and the pages of login links under /dashboard/login. What is
-// not its own it passes on.
-type Admin struct {
+// console is what the two directives for admins share: whom they let in.
+type console struct {
 	// How callers may be identified: "certificate" (a client certificate of ours that the site's TLS has verified),
-	// "session" (a cookie, got for a login link), "token" (an API token). Default: certificate.
+	// "session" (a cookie, got for a login link), "token" (an API token, for scripts: no page takes one). Default: certificate.
 	Access []access.Kind `json:"access,omitempty"`
 
 	handler
 }
 
-// CaddyModule returns the Caddy module information.
-func (Admin) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_admin", New: func() caddy.Module { return new(Admin) }}
-}
-
-// Provision implements caddy.Provisioner.
-func (h *Admin) Provision(ctx caddy.Context) error {
+func (h *console) provision(ctx caddy.Context, t table) error {
 	if len(h.Access) == 0 {
 		h.Access = []access.Kind{access.Certificate}
 	}
@@ -202,12 +198,47 @@ func (h *Admin) Provision(ctx caddy.Context) error {
 	if err := checkListeners(ctx, h.Access); err != nil {
 		return err
 	}
-	return h.provision(ctx, func(s *surfaces) *call.Table { return s.admin.Table })
+	return h.handler.provision(ctx, t)
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (h *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return h.handler.ServeHTTP(w, r.WithContext(admin.Accepting(r.Context(), h.Access)), next)
+func (h *console) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.handler.ServeHTTP(w, r.WithContext(door.Accepting(r.Context(), h.Access)), next)
+}
+
+// Admin serves admins' scripts: JSON under /admin/, and the description of the API. What is not its own it passes on.
+type Admin struct{ console }
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_admin", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Admin) Provision(ctx caddy.Context) error {
+	return h.provision(ctx, func(s *surfaces) *call.Table { return s.admin.Table })
+}
+
+// Dashboard serves admins' browsers: pages under /dashboard/, login links among them, to which / and /admin/ lead. What is not
+// its own it passes on.
+type Dashboard struct{ console }
+
+// CaddyModule returns the Caddy module information.
+func (Dashboard) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.cdxgate_dashboard", New: func() caddy.Module { return new(Dashboard) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *Dashboard) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx, func(s *surfaces) *call.Table { return s.dashboard.Table }); err != nil {
+		return err
+	}
+	// A server that shuts down waits for what it serves, and pages would stay on their streams until its patience ends. Apps
+	// stop in any order: ours may be the one after it.
+	if server, known := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); known {
+		server.RegisterOnShutdown(h.app.endStreams)
+	}
+	return nil
 }
 
 // Fallback answers what no handler before it wanted with the contract's JSON 404: Caddy itself would answer an empty
@@ -260,5 +291,6 @@ var (
 	_ caddyhttp.MiddlewareHandler = (*Installer)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Versions)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Admin)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Dashboard)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Fallback)(nil)
 )

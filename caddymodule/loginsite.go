@@ -76,7 +76,7 @@ func sessionHosts(routes []route, host string) (hosts []string) {
 			}
 		}
 		for _, handler := range r.Handle {
-			if handler.Handler == "cdxgate_admin" && slices.Contains(handler.Access, access.Session) {
+			if handler.Handler == "cdxgate_dashboard" && slices.Contains(handler.Access, access.Session) {
 				hosts = append(hosts, of)
 			}
 			hosts = append(hosts, sessionHosts(handler.Routes, of)...)

@@ -117,6 +117,64 @@ func (q *Queries) HostClear(ctx context.Context, arg HostClearParams) (Host, err
 	return i, err
 }
 
+const hostCounts = `-- name: HostCounts :one
+SELECT count(*) AS hosts,
+	count(*) FILTER (WHERE h.status = 'active' AND coalesce(h.expires_at > $1::timestamptz, true)) AS active,
+	count(*) FILTER (WHERE h.status = 'disabled') AS disabled,
+	count(*) FILTER (WHERE h.last_seen_at IS NULL) AS never_seen,
+	count(*) FILTER (WHERE h.last_seen_at >= $2::timestamptz) AS seen_since,
+	count(*) FILTER (WHERE NOT h.secure AND h.insecure_until >= $1) AS window_open,
+	count(*) FILTER (WHERE h.auth_digest IS NOT NULL) AS holding,
+	count(*) FILTER (WHERE h.auth_digest IS NOT NULL AND g.digest IS NOT NULL AND h.auth_digest <> g.digest) AS behind,
+	count(*) FILTER (WHERE coalesce(h.wrapper_version <> nullif($3::text, ''), false)
+		OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($4::text, '')), false)) AS outdated
+FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+WHERE h.deleted_at IS NULL
+`
+
+type HostCountsParams struct {
+	Now          time.Time
+	Since        time.Time
+	CdxVersion   string
+	CodexVersion string
+}
+
+type HostCountsRow struct {
+	Hosts      int64
+	Active     int64
+	Disabled   int64
+	NeverSeen  int64
+	SeenSince  int64
+	WindowOpen int64
+	Holding    int64
+	Behind     int64
+	Outdated   int64
+}
+
+// HostCounts counts the hosts by what matters about them; a host may be counted several times. What outdated means is said in
+// HostPage; behind: it is known to have a login, and not the one that its account has now.
+func (q *Queries) HostCounts(ctx context.Context, arg HostCountsParams) (HostCountsRow, error) {
+	row := q.db.QueryRow(ctx, hostCounts,
+		arg.Now,
+		arg.Since,
+		arg.CdxVersion,
+		arg.CodexVersion,
+	)
+	var i HostCountsRow
+	err := row.Scan(
+		&i.Hosts,
+		&i.Active,
+		&i.Disabled,
+		&i.NeverSeen,
+		&i.SeenSince,
+		&i.WindowOpen,
+		&i.Holding,
+		&i.Behind,
+		&i.Outdated,
+	)
+	return i, err
+}
+
 const hostDetails = `-- name: HostDetails :many
 SELECT h.id, coalesce(g.digest, '')::bytea AS canonical_digest, coalesce((
 	SELECT array_agg(r.digest ORDER BY r.at DESC) FROM (
@@ -167,6 +225,70 @@ func (q *Queries) HostDetails(ctx context.Context, arg HostDetailsParams) ([]Hos
 			&i.LastUsage,
 			&i.Users,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostNames = `-- name: HostNames :many
+SELECT h.id, h.fqdn FROM host h WHERE h.id = ANY ($1::bigint[])
+`
+
+type HostNamesRow struct {
+	ID   int64
+	FQDN string
+}
+
+// HostNames are the names of hosts, pruned ones included.
+func (q *Queries) HostNames(ctx context.Context, hosts []int64) ([]HostNamesRow, error) {
+	rows, err := q.db.Query(ctx, hostNames, hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostNamesRow
+	for rows.Next() {
+		var i HostNamesRow
+		if err := rows.Scan(&i.ID, &i.FQDN); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostVersions = `-- name: HostVersions :many
+SELECT v.program::text AS program, v.version::text AS version, count(*) AS hosts
+FROM host h CROSS JOIN LATERAL (VALUES ('codex', h.client_version), ('cdx', h.wrapper_version)) AS v (program, version)
+WHERE h.deleted_at IS NULL AND v.version IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2 DESC
+`
+
+type HostVersionsRow struct {
+	Program string
+	Version string
+	Hosts   int64
+}
+
+// HostVersions counts the hosts by the version of Codex, or of cdx, that they last came with; those that most have come first.
+func (q *Queries) HostVersions(ctx context.Context) ([]HostVersionsRow, error) {
+	rows, err := q.db.Query(ctx, hostVersions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostVersionsRow
+	for rows.Next() {
+		var i HostVersionsRow
+		if err := rows.Scan(&i.Program, &i.Version, &i.Hosts); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -26,3 +26,30 @@ SELECT h.id, coalesce(g.digest, '')::bytea AS canonical_digest, coalesce((
 ), '[]')::jsonb AS users
 FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
 WHERE h.id = ANY (@hosts::bigint[]);
+
+-- name: HostCounts :one
+-- HostCounts counts the hosts by what matters about them; a host may be counted several times. What outdated means is said in
+-- HostPage; behind: it is known to have a login, and not the one that its account has now.
+SELECT count(*) AS hosts,
+	count(*) FILTER (WHERE h.status = 'active' AND coalesce(h.expires_at > @now::timestamptz, true)) AS active,
+	count(*) FILTER (WHERE h.status = 'disabled') AS disabled,
+	count(*) FILTER (WHERE h.last_seen_at IS NULL) AS never_seen,
+	count(*) FILTER (WHERE h.last_seen_at >= @since::timestamptz) AS seen_since,
+	count(*) FILTER (WHERE NOT h.secure AND h.insecure_until >= @now) AS window_open,
+	count(*) FILTER (WHERE h.auth_digest IS NOT NULL) AS holding,
+	count(*) FILTER (WHERE h.auth_digest IS NOT NULL AND g.digest IS NOT NULL AND h.auth_digest <> g.digest) AS behind,
+	count(*) FILTER (WHERE coalesce(h.wrapper_version <> nullif(@cdx_version::text, ''), false)
+		OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif(@codex_version::text, '')), false)) AS outdated
+FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+WHERE h.deleted_at IS NULL;
+
+-- name: HostVersions :many
+-- HostVersions counts the hosts by the version of Codex, or of cdx, that they last came with; those that most have come first.
+SELECT v.program::text AS program, v.version::text AS version, count(*) AS hosts
+FROM host h CROSS JOIN LATERAL (VALUES ('codex', h.client_version), ('cdx', h.wrapper_version)) AS v (program, version)
+WHERE h.deleted_at IS NULL AND v.version IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2 DESC;
+
+-- name: HostNames :many
+-- HostNames are the names of hosts, pruned ones included.
+SELECT h.id, h.fqdn FROM host h WHERE h.id = ANY (@hosts::bigint[]);

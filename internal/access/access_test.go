@@ -316,6 +316,36 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// Whoever logs out ends his own session, once; somebody else's cookie, or none, ends nothing.
+func TestEndSession(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	link, err := s.NewLink(t.Context(), access.Viewer, console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := s.UseLink(t.Context(), link.Secret.Reveal(), netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"", "x", strings.Repeat("A", 43)} {
+		if err := s.EndSession(t.Context(), other, console); !errors.Is(err, access.ErrSession) {
+			t.Errorf("%q: got %v, want %v", other, err, access.ErrSession)
+		}
+	}
+	for range 2 {
+		if err := s.EndSession(t.Context(), cookie.Reveal(), console); err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := s.BySession(t.Context(), cookie.Reveal()); !errors.Is(err, access.ErrSessionOver) {
+		t.Errorf("got %v, want %v", err, access.ErrSessionOver)
+	}
+	if n := count(t, store, "audit_entry WHERE action = 'admin.session.revoke'"); n != 1 {
+		t.Errorf("got %d entries, want 1", n)
+	}
+}
+
 func TestSecretsPrintAsRedacted(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -78,6 +79,25 @@ func (s *Service) RevokeSession(ctx context.Context, id int64, by audit.Actor) e
 			"session": id, "link": link,
 		}})
 	})
+}
+
+// EndSession ends the session of a cookie's value, as its owner logs out. One that is over already stays so. Errors: ErrSession.
+func (s *Service) EndSession(ctx context.Context, presented string, by audit.Actor) error {
+	secret, ok := parse("", presented)
+	if !ok {
+		return ErrSession
+	}
+	row, err := s.store.AdminSessionBySHA256(ctx, secret.sha256())
+	switch {
+	case db.IsNoRows(err):
+		return ErrSession
+	case err != nil:
+		return fmt.Errorf("looking up a session: %w", err)
+	}
+	if err := s.RevokeSession(ctx, row.ID, by); !errors.Is(err, ErrSessionUnknown) {
+		return err
+	}
+	return nil
 }
 
 // RecordRefusal records that somebody who was identified asked for what he may not do.

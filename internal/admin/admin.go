@@ -1,5 +1,5 @@
-// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, the pages of a login link under
-// /dashboard/login, and the description of the API, which is a page under /dashboard/api, too. describe.go says what the
+// Package admin is the gateway's face to admins and their scripts: JSON under /admin/, and the description of the API, which
+// is a page under /dashboard/api, too. describe.go says what the
 // routes are. Every call is an actor's whom the gateway identified itself and who may do what the route needs; no header of
 // a proxy ever counts.
 package admin
@@ -19,6 +19,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/library"
@@ -26,7 +27,6 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/quota"
-	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
@@ -37,7 +37,7 @@ type Config struct {
 	Credentials *credential.Service
 	Certs       *adminca.Service
 	Access      *access.Service
-	Limits      *ratelimit.Service
+	Door        *door.Door
 	Policy      *policy.Service
 	Usage       *usage.Service
 	Quota       *quota.Service
@@ -52,12 +52,23 @@ type Config struct {
 	Logger      *slog.Logger
 }
 
+// Headers are what every answer of the surface has: none of them is ever a page that runs, loads or frames anything, and
+// none is what its first bytes look like.
+func Headers() http.Header {
+	return http.Header{
+		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Referrer-Policy":              {"same-origin"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+	}
+}
+
 // Surface serves admins.
 type Surface struct {
 	*call.Table
-	cfg    Config
-	origin *http.CrossOriginProtection
-	needs  map[string]access.Capability // :: "METHOD path" → what the caller must be allowed; openToAll: nothing
+	cfg   Config
+	needs map[string]access.Capability // :: "METHOD path" → what the caller must be allowed
 
 	account atomic.Int64 // the id of the fleet's account; 0: not looked up yet
 }
@@ -68,7 +79,7 @@ func New(cfg Config) *Surface {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, origin: http.NewCrossOriginProtection(), needs: map[string]access.Capability{}}
+	s := &Surface{Table: call.NewTable(cfg.Logger, nil), cfg: cfg, needs: map[string]access.Capability{}}
 	s.Always(Headers())
 	s.handleVisitor(http.MethodGet, api.PathWhoAmI, access.Self, s.whoAmI)
 	s.handle(http.MethodPost, api.PathHostRegister, access.HostEnrol, s.register)
@@ -80,9 +91,6 @@ func New(cfg Config) *Surface {
 	s.handleReading()
 	s.handleLibrary()
 	s.handleAdmins()
-	s.page(http.MethodGet, api.PathLogin, s.loggedIn)
-	s.page(http.MethodGet, api.PathLoginLink+"{}", s.showLink)
-	s.page(http.MethodPost, api.PathLoginLink+"{}", s.useLink)
 	s.handleDescription()
 	s.demandCapabilities()
 	return s
@@ -167,7 +175,7 @@ func (s *Surface) handleAdmins() {
 	s.handle(http.MethodDelete, "/admin/sessions/{}", access.AdminWrite, s.revokeSession)
 }
 
-// demandCapabilities stops the program over a route that got past handle and page.
+// demandCapabilities stops the program over a route that got past handle.
 func (s *Surface) demandCapabilities() {
 	for _, route := range s.Routes() {
 		if s.needs[route] == "" {
@@ -176,10 +184,7 @@ func (s *Surface) demandCapabilities() {
 	}
 }
 
-// openToAll is what a route needs that finds out by itself who comes.
-const openToAll access.Capability = "-"
-
-// Capabilities tell what each "METHOD path" of the surface needs; "-" is a page that asks by itself who comes.
+// Capabilities tell what each "METHOD path" of the surface needs.
 func (s *Surface) Capabilities() map[string]access.Capability { return maps.Clone(s.needs) }
 
 type actorFunc func(r *call.Request, by audit.Actor) (any, error)
@@ -190,15 +195,15 @@ func (s *Surface) handle(method, path string, needs access.Capability, serve act
 }
 
 func (s *Surface) handleAs(rules call.Rules, method, path string, needs access.Capability, serve actorFunc) {
-	s.add(rules, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v visitor) (any, error) { return serve(r, v.Actor) })
+	s.add(rules, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v door.Visitor) (any, error) { return serve(r, v.Actor) })
 }
 
 // handleVisitor is handle for a route that wants to know more about its caller.
-func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, visitor) (any, error)) {
-	s.add(call.Ordinary, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v visitor) (any, error) { return serve(r, v) })
+func (s *Surface) handleVisitor(method, path string, needs access.Capability, serve func(*call.Request, door.Visitor) (any, error)) {
+	s.add(call.Ordinary, method, path, needs, func(_ http.ResponseWriter, r *call.Request, v door.Visitor) (any, error) { return serve(r, v) })
 }
 
-type visitorFunc func(http.ResponseWriter, *call.Request, visitor) (any, error)
+type visitorFunc func(http.ResponseWriter, *call.Request, door.Visitor) (any, error)
 
 func (s *Surface) add(rules call.Rules, method, path string, needs access.Capability, serve visitorFunc) {
 	if !access.Known(needs) {
@@ -206,7 +211,7 @@ func (s *Surface) add(rules call.Rules, method, path string, needs access.Capabi
 	}
 	s.needs[method+" "+path] = needs
 	s.HandleAs(rules, method, path, func(w http.ResponseWriter, r *call.Request) (any, error) {
-		v, err := s.admit(r, needs)
+		v, err := s.cfg.Door.Admit(r, needs)
 		if err != nil {
 			return nil, err
 		}
@@ -215,9 +220,9 @@ func (s *Surface) add(rules call.Rules, method, path string, needs access.Capabi
 }
 
 // whoAmI tells a caller how he was identified and what he may do.
-func (s *Surface) whoAmI(_ *call.Request, v visitor) (any, error) {
+func (s *Surface) whoAmI(_ *call.Request, v door.Visitor) (any, error) {
 	return api.WhoAmI{
-		Name: v.Name, Access: string(v.kind), Role: string(v.Role), Capabilities: access.Words(v.Capabilities()), ExpiresAt: api.Time{Time: v.ExpiresAt},
+		Name: v.Name, Access: string(v.By), Role: string(v.Role), Capabilities: access.Words(v.Capabilities()), ExpiresAt: api.Time{Time: v.ExpiresAt},
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/errs"
 )
 
@@ -120,13 +121,13 @@ func (s *Surface) apiTokens(r *call.Request, _ audit.Actor) (any, error) {
 
 // makeToken serves POST /admin/api-tokens. The token is shown this once. It can do no more than who makes it and, if that is
 // an API token itself, goes on no longer: one that leaked must not live on in those it made.
-func (s *Surface) makeToken(r *call.Request, v visitor) (any, error) {
+func (s *Surface) makeToken(r *call.Request, v door.Visitor) (any, error) {
 	var request api.AdminTokenRequest
 	if err := r.Decode(&request); err != nil {
 		return nil, err
 	}
 	wanted := access.NewToken{Name: request.Name, Role: access.Role(request.Role), Within: &v.Grant}
-	if v.kind != access.Token {
+	if v.By != access.Token {
 		wanted.Within = &access.Grant{Role: v.Role, Scopes: v.Scopes}
 	}
 	if request.Scopes != nil {

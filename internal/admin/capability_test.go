@@ -87,9 +87,6 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /admin/whoami":                              access.Self,
 		"GET /admin/openapi.json":                        access.Self,
 		"GET /dashboard/api":                             access.Self,
-		"GET /dashboard/login":                           openToAll,
-		"GET /dashboard/login/{}":                        openToAll,
-		"POST /dashboard/login/{}":                       openToAll,
 	}
 	s := New(Config{})
 	if got := s.Capabilities(); !maps.Equal(got, want) {
@@ -99,7 +96,7 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		t.Errorf("got routes %q, want those that need something", routes)
 	}
 	for route, needs := range want {
-		if needs != openToAll && !access.Known(needs) {
+		if !access.Known(needs) {
 			t.Errorf("%s needs %s, which nobody has", route, needs)
 		}
 	}
@@ -109,10 +106,9 @@ func TestARouteWithoutACapabilityStopsTheStart(t *testing.T) {
 	t.Parallel()
 	serve := func(*call.Request, audit.Actor) (any, error) { return nil, nil }
 	for name, add := range map[string]func(*Surface){
-		"none":            func(s *Surface) { s.handle("GET", "/admin/new", "", serve) },
-		"nobody's":        func(s *Surface) { s.handle("GET", "/admin/new", "host.destroy", serve) },
-		"the pages' mark": func(s *Surface) { s.handle("GET", "/admin/new", openToAll, serve) },
-		"around handle":   func(s *Surface) { s.Handle("GET", "/admin/new", nil); s.demandCapabilities() },
+		"none":          func(s *Surface) { s.handle("GET", "/admin/new", "", serve) },
+		"nobody's":      func(s *Surface) { s.handle("GET", "/admin/new", "host.destroy", serve) },
+		"around handle": func(s *Surface) { s.Handle("GET", "/admin/new", nil); s.demandCapabilities() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

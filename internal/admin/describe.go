@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/openapi"
 )
 
@@ -33,10 +34,6 @@ func (s *Surface) Describe() []openapi.Group {
 			}),
 			Operations: all,
 		},
-		{
-			Name: "Pages to log in", Who: "anybody, where the site accepts sessions", Codes: slices.Concat(always, []string{"route_not_found"}),
-			Operations: pages,
-		},
 	}
 }
 
@@ -54,7 +51,7 @@ func (s *Surface) handleFile(path string, content []byte, header http.Header) {
 	sum := sha256.Sum256(content)
 	header["Etag"] = []string{`"` + hex.EncodeToString(sum[:16]) + `"`}
 	header["Cache-Control"] = []string{"no-cache"}
-	s.add(call.Ordinary, http.MethodGet, path, access.Self, func(w http.ResponseWriter, r *call.Request, _ visitor) (any, error) {
+	s.add(call.Ordinary, http.MethodGet, path, access.Self, func(w http.ResponseWriter, r *call.Request, _ door.Visitor) (any, error) {
 		maps.Copy(w.Header(), header)
 		http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(content))
 		return nil, nil
@@ -465,16 +462,5 @@ var aboutAccess = []openapi.Operation{
 	{
 		Method: http.MethodDelete, Path: "/admin/sessions/{id}", Summary: "Ends a session",
 		Response: api.AdminSessionRevoked{}, Codes: []string{"route_not_found", "admin_session_not_found"},
-	},
-}
-
-var html = []string{"text/html"}
-
-var pages = []openapi.Operation{
-	{Method: http.MethodGet, Path: api.PathLogin, Summary: "Who is logged in", Produces: html, Refusals: html},
-	{Method: http.MethodGet, Path: api.PathLoginLink + "{link}", Summary: "What a login link is for, and a button", Produces: html, Refusals: html},
-	{
-		Method: http.MethodPost, Path: api.PathLoginLink + "{link}", Summary: "The button: spends the link and opens a session", Who: "the browser that shows the link's page",
-		Redirect: "to " + api.PathLogin + ", with the session's cookie", Refusals: html,
 	},
 }

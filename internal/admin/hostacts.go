@@ -8,6 +8,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/errs"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 )
@@ -34,7 +35,7 @@ var unbind = change{
 
 // rotateKey serves POST /admin/hosts/{id}/rotate. Whoever has the install command that a revoked key makes necessary can make
 // any machine the host: it wants the capability that a registration wants.
-func (s *Surface) rotateKey(r *call.Request, v visitor) (any, error) {
+func (s *Surface) rotateKey(r *call.Request, v door.Visitor) (any, error) {
 	var request struct {
 		RevokeNow api.FlexBool `json:"revoke_now"`
 	}
@@ -43,7 +44,7 @@ func (s *Surface) rotateKey(r *call.Request, v visitor) (any, error) {
 	}
 	opts := fleet.RotateOptions{RevokeNow: request.RevokeNow.Or(false)}
 	if opts.RevokeNow && !v.May(access.HostEnrol) {
-		return nil, s.forbid(r, v, access.HostEnrol)
+		return nil, s.cfg.Door.Forbid(r, v, access.HostEnrol)
 	}
 	host, err := s.host(r)
 	switch {

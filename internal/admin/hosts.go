@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 )
 
@@ -123,11 +124,11 @@ func (s *Surface) insecureHosts(r *call.Request, _ audit.Actor) (any, error) {
 
 // hostAuth serves GET /admin/hosts/{id}/auth: what the host has and is to have. The login itself only those see who may,
 // and that they did is recorded first.
-func (s *Surface) hostAuth(r *call.Request, v visitor) (any, error) {
+func (s *Surface) hostAuth(r *call.Request, v door.Visitor) (any, error) {
 	q := readQuery(r, "include_body")
 	reveal := q.flag("include_body")
 	if reveal && !v.May(access.CredentialReveal) {
-		return nil, s.forbid(r, v, access.CredentialReveal)
+		return nil, s.cfg.Door.Forbid(r, v, access.CredentialReveal)
 	}
 	host, err := s.host(r)
 	switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 )
 
@@ -100,8 +101,8 @@ func crowd(t *testing.T, g *gatewaytest.Gateway) map[string]caller {
 	late := session(t, g, access.Owner)
 	g.Exec(t, "UPDATE admin_session SET expires_at = now() WHERE id = (SELECT max(id) FROM admin_session)")
 	add("session over", from("same-origin", late))
-	add("session unknown", from("same-origin", admin.CookieName+"="+strings.Repeat("A", 43)))
-	add("session under another name", from("same-origin", "cdxgate="+strings.TrimPrefix(cookie, admin.CookieName+"=")))
+	add("session unknown", from("same-origin", door.CookieName+"="+strings.Repeat("A", 43)))
+	add("session under another name", from("same-origin", "cdxgate="+strings.TrimPrefix(cookie, door.CookieName+"=")))
 
 	forged := http.Header{}
 	for _, name := range []string{"X-Mtls-Present", "X-Mtls-Fingerprint", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-Admin-Key", "X-Api-Key", "X-Forwarded-User", "Remote-User"} {
@@ -132,7 +133,7 @@ func session(t *testing.T, g *gatewaytest.Gateway, role access.Role) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return admin.CookieName + "=" + cookie.Reveal()
+	return door.CookieName + "=" + cookie.Reveal()
 }
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ type Request struct {
 	ID     string     // also in the answer and the log
 	From   netip.Addr // the client's address as Caddy established it; zero: unknown
 	Body   []byte     // syntactically valid JSON, or empty; see IsForm
-	IsForm bool       // the body is multipart/form-data, unchecked, which the route takes; see [Forms]
+	IsForm bool       // the body is a form, unchecked, which the route takes; see [Forms] and [Posts]
 	Param  string     // what stands for {} in the route's path
 }
 
@@ -108,10 +109,16 @@ func ClientIP(ctx context.Context) netip.Addr {
 
 // Serve runs one function as a call of its own.
 func Serve(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, serve Func) {
-	serveCall(w, r, logger, route, param, Ordinary, serve)
+	serveCall(w, r, wording{logger, refuseJSON}, route, param, Ordinary, serve)
 }
 
-func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, route, param string, rules Rules, serve Func) {
+// wording is where refusals go: into the log, then to the caller.
+type wording struct {
+	logger *slog.Logger
+	refuse Refusal
+}
+
+func serveCall(w http.ResponseWriter, r *http.Request, words wording, route, param string, rules Rules, serve Func) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		panic(fmt.Sprintf("drawing a request id: %v", err)) // the system's entropy is gone: nothing is safe
@@ -122,7 +129,7 @@ func serveCall(w http.ResponseWriter, r *http.Request, logger *slog.Logger, rout
 
 	answer, err := guarded(w, call, rules, serve)
 	if err != nil {
-		refuse(w, call, logger, route, err)
+		words.say(w, call, route, err)
 		return
 	}
 	if tagged, ok := answer.(Tagged); ok {
@@ -151,7 +158,11 @@ func guarded(w http.ResponseWriter, r *Request, rules Rules, serve Func) (answer
 	if err := r.readBody(w, rules); err != nil {
 		return nil, err
 	}
-	ctx, cancel := Bound(r.Context())
+	bounded := Bound
+	if rules == Streams {
+		bounded = context.WithCancel
+	}
+	ctx, cancel := bounded(r.Context())
 	defer cancel()
 	r.Request = r.WithContext(audit.WithRequest(ctx, r.ID))
 	return serve(w, r)
@@ -195,8 +206,8 @@ func (r *Request) readBody(w http.ResponseWriter, rules Rules) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if rules == Forms && isForm(r.Request) {
-		r.Body, r.IsForm = body, true
+	if rules == Posts || rules == Forms && isForm(r.Request, "multipart/form-data") {
+		r.Body, r.IsForm = body, isForm(r.Request, "multipart/form-data", "application/x-www-form-urlencoded")
 		return nil
 	}
 	if err := jsondoc.Check(body); err != nil {
@@ -221,9 +232,9 @@ func (r *Request) Still(etag string) bool {
 	return false
 }
 
-func isForm(r *http.Request) bool {
+func isForm(r *http.Request, kinds ...string) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && kind == "multipart/form-data"
+	return err == nil && slices.Contains(kinds, kind)
 }
 
 // Decode reads the body into a message. A body that is no object counts as an empty one; a member of the wrong type is
@@ -242,8 +253,8 @@ func (r *Request) Decode(message any) error {
 	return nil
 }
 
-// refuse words an error for the caller and logs what the caller must not see.
-func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string, err error) {
+// say logs an error, with what the caller must not see, and words it for the caller.
+func (words wording) say(w http.ResponseWriter, r *Request, route string, err error) {
 	e := errs.Of(err)
 	if e.Kind == errs.Internal && db.IsUnavailable(err) {
 		e = ErrDatabase.WithCause(err)
@@ -263,7 +274,7 @@ func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string
 	if e.Cause != nil {
 		attrs = append(attrs, slog.String("error", e.Cause.Error()))
 	}
-	logger.LogAttrs(r.Context(), level, "call refused", attrs...)
+	words.logger.LogAttrs(r.Context(), level, "call refused", attrs...)
 
 	retry := e.Retry
 	if retry <= 0 && (e.Kind == errs.Unavailable || e.Kind == errs.Limited) {
@@ -272,6 +283,10 @@ func refuse(w http.ResponseWriter, r *Request, logger *slog.Logger, route string
 	if retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retry.Seconds()))))
 	}
+	words.refuse(w, r, status, e)
+}
+
+func refuseJSON(w http.ResponseWriter, _ *Request, status int, e *errs.Error) {
 	answer := api.Error{Status: "error", Message: e.Message, Code: e.Code, Details: e.Details, Errors: e.Fields}
 	if e.Kind == errs.Limited {
 		answer.Data = oldDetails(e.Details)

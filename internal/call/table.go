@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/cdxgate/cdxgate/internal/errs"
 )
 
 // Rules say which of the surface's common checks a route is spared.
@@ -16,6 +18,8 @@ const (
 	Uncounted       // no request counts against the caller: the route has a limit of its own
 	Exempt          // answers even while the surface is switched off: health
 	Forms           // a body of multipart/form-data comes to the function as it is; JSON is checked as ever
+	Posts           // whatever the body is, it comes to the function as it is: the route takes forms, never JSON
+	Streams         // the call has no deadline and ends when the caller hangs up, as its function must
 )
 
 // Gate is what every call has to pass when its body was read and checked, before its route is looked at. It may
@@ -31,7 +35,12 @@ type Table struct {
 	routes  map[string]*route // :: path → route
 	slashes int               // in the path of the deepest route
 	always  http.Header
+	refuse  Refusal
 }
+
+// Refusal words a refusal that has been logged, for a surface whose callers are no programs. The header says all that is
+// to be said there already but for the Content-Type.
+type Refusal func(w http.ResponseWriter, r *Request, status int, e *errs.Error)
 
 type route struct {
 	rules   Rules
@@ -43,11 +52,14 @@ func NewTable(logger *slog.Logger, gate Gate) *Table {
 	if gate == nil {
 		gate = func(*Request, Rules) error { return nil }
 	}
-	return &Table{logger: logger, gate: gate, routes: map[string]*route{}}
+	return &Table{logger: logger, gate: gate, routes: map[string]*route{}, refuse: refuseJSON}
 }
 
 // Always adds headers that every answer has, whatever it is.
 func (t *Table) Always(headers http.Header) { t.always = headers }
+
+// RefuseBy has a surface word its refusals itself. Without it they are the contract's JSON.
+func (t *Table) RefuseBy(word Refusal) { t.refuse = word }
 
 // Handle adds a route.
 func (t *Table) Handle(method, path string, serve Func) { t.HandleAs(Ordinary, method, path, serve) }
@@ -109,7 +121,7 @@ func (t *Table) Decorate(header http.Header) {
 
 func (t *Table) serve(w http.ResponseWriter, r *http.Request, path, param string, rules Rules, serve Func) {
 	t.Decorate(w.Header())
-	serveCall(w, r, t.logger, path, param, rules, func(w http.ResponseWriter, r *Request) (any, error) {
+	serveCall(w, r, wording{t.logger, t.refuse}, path, param, rules, func(w http.ResponseWriter, r *Request) (any, error) {
 		if err := t.gate(r, rules); err != nil {
 			return nil, err
 		}

@@ -141,3 +141,17 @@ func textOf(text *string) string {
 	}
 	return *text
 }
+
+// Names are the names of hosts by their ids, pruned ones included: what the audit trail has of a host is its id. Of one that is
+// gone for good there is none.
+func (s *Service) Names(ctx context.Context, ids []int64) (map[int64]string, error) {
+	rows, err := s.store.HostNames(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("looking up the names of hosts: %w", err)
+	}
+	names := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		names[row.ID] = row.FQDN
+	}
+	return names, nil
+}

@@ -32,7 +32,9 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/dashboard"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/gateway"
 	"github.com/cdxgate/cdxgate/internal/github"
@@ -68,7 +70,8 @@ type Options struct {
 
 	AdminCA []*x509.Certificate // authorities of the operator's own that the admin door trusts
 
-	ChatGPT string // base URL of who is asked about the quota. Default: nobody is
+	ChatGPT string               // base URL of who is asked about the quota. Default: nobody is
+	Live    dashboard.LiveConfig // how pages are told of changes
 
 	PublicURL string // what the gateway believes its hosts reach it by. Default: the constant of that name
 }
@@ -88,6 +91,7 @@ type Gateway struct {
 	Limits      *ratelimit.Service
 	Host        *hostapi.Surface
 	Admin       *admin.Surface
+	Dashboard   *dashboard.Surface
 	DataDir     string
 	ClientDir   string
 	Logs        *Logs // everything that was logged
@@ -153,8 +157,14 @@ func (g *Gateway) compose(opts Options) {
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
 	g.Access = access.New(g.Core.DB)
+	entrance := door.New(door.Config{Certs: g.Certs, Access: g.Access, Limits: g.Limits, Logger: g.Logger()})
+	g.Dashboard = dashboard.New(dashboard.Config{
+		Door: entrance, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
+		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now, Logger: g.Logger(),
+		Live: opts.Live,
+	})
 	g.Admin = admin.New(admin.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Codex: g.Codex,
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Door: entrance, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Codex: g.Codex,
 		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Hosts: hostapi.Describe(publicURL), Version: Version, InstallID: g.Core.InstallationID.String(),
 		Now: opts.Now, Logger: g.Logger(),
 	})
@@ -164,12 +174,24 @@ func (g *Gateway) listen(t testing.TB) {
 	t.Helper()
 	g.hosts = httptest.NewServer(withClientIP(http.HandlerFunc(g.serveHosts)))
 	t.Cleanup(g.hosts.Close)
-	g.admins = httptest.NewUnstartedServer(withClientIP(g.Admin))
+	g.admins = httptest.NewUnstartedServer(withClientIP(http.HandlerFunc(g.serveAdmins)))
 	g.admins.TLS = g.adminTLS()
 	// What the TLS layer has to say about a caller it refuses is no concern of a test's output.
 	g.admins.Config.ErrorLog = slog.NewLogLogger(g.Logger().Handler(), slog.LevelDebug)
 	g.admins.StartTLS()
-	t.Cleanup(g.admins.Close)
+	t.Cleanup(func() {
+		g.Dashboard.Close() // the server would wait for its streams
+		g.admins.Close()
+	})
+}
+
+// serveAdmins is the site for admins: the tables, then the fallback.
+func (g *Gateway) serveAdmins(w http.ResponseWriter, r *http.Request) {
+	if !g.Admin.TryServe(w, r) && !g.Dashboard.TryServe(w, r) {
+		nothing := call.NewTable(g.Logger(), nil)
+		nothing.Always(admin.Headers())
+		nothing.ServeHTTP(w, r)
+	}
 }
 
 // serveHosts is the site for hosts: the tables, then the fallback.

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/cdxgate/cdxgate/internal/access"
-	"github.com/cdxgate/cdxgate/internal/admin"
 	"github.com/cdxgate/cdxgate/internal/adminca"
+	"github.com/cdxgate/cdxgate/internal/door"
 )
 
 // AdminSite is one more listener for admins.
@@ -22,7 +22,7 @@ type AdminSite struct {
 func (g *Gateway) AdminSite(t testing.TB, kinds ...access.Kind) *AdminSite {
 	t.Helper()
 	server := httptest.NewUnstartedServer(withClientIP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.Admin.ServeHTTP(w, r.WithContext(admin.Accepting(r.Context(), kinds)))
+		g.serveAdmins(w, r.WithContext(door.Accepting(r.Context(), kinds)))
 	})))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		pool, _, err := adminca.Pool(adminca.PoolFile(g.DataDir), g.adminCA...)
@@ -35,7 +35,10 @@ func (g *Gateway) AdminSite(t testing.TB, kinds ...access.Kind) *AdminSite {
 	}}
 	server.Config.ErrorLog = slog.NewLogLogger(g.Logger().Handler(), slog.LevelDebug)
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		g.Dashboard.Close() // the server would wait for its streams
+		server.Close()
+	})
 	return &AdminSite{server.URL}
 }
 

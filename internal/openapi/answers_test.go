@@ -4,6 +4,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/credential/authtest"
 	"github.com/cdxgate/cdxgate/internal/dbtest"
+	"github.com/cdxgate/cdxgate/internal/door"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
 	"github.com/cdxgate/cdxgate/internal/github/githubtest"
 )
@@ -429,22 +431,19 @@ func (c *caller) read(t *testing.T) {
 	c.call(t, "/admin/slash-commands/{filename}", "commit.md", gatewaytest.Request{})
 }
 
-// logIn goes the way of a browser with a login link, and some that lead nowhere.
+// logIn calls as a browser that was logged in, that was not, and that shows a wrong cookie.
 func (c *caller) logIn(t *testing.T) {
 	t.Helper()
 	link, err := c.Access.NewLink(t.Context(), access.Viewer, gatewaytest.Operator)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const path = api.PathLoginLink + "{link}"
-	pressed := gatewaytest.Request{Method: http.MethodPost, Header: http.Header{"Sec-Fetch-Site": {"same-origin"}}}
-	c.call(t, path, link.Secret.Reveal(), gatewaytest.Request{})
-	c.call(t, path, link.Secret.Reveal(), gatewaytest.Request{Method: http.MethodPost}) // 403
-	cookie, _, _ := strings.Cut(c.call(t, path, link.Secret.Reveal(), pressed).Header.Get("Set-Cookie"), ";")
-	c.call(t, path, link.Secret.Reveal(), pressed) // 410
-	c.call(t, path, "nonsense", gatewaytest.Request{})
+	secret, _, err := c.Access.UseLink(t.Context(), link.Secret.Reveal(), netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := door.CookieName + "=" + secret.Reveal()
 	for _, cookies := range [][]string{{cookie}, nil, {cookie + "x"}} {
-		c.call(t, api.PathLogin, "", gatewaytest.Request{Header: http.Header{"Cookie": cookies}})
 		c.call(t, "/admin/hosts/{id}/clear", "1", gatewaytest.Request{Method: http.MethodPost, Header: http.Header{"Cookie": cookies, "Sec-Fetch-Site": {"same-origin"}}})
 	}
 }

@@ -1,4 +1,4 @@
-package admin
+package door
 
 import (
 	"mime"
@@ -12,27 +12,19 @@ import (
 // Refusals of what a browser sends that was tricked into it.
 var (
 	ErrContentType = errs.New(errs.Unsupported, "json_required", "Content-Type must be application/json")
+	ErrFormWanted  = errs.New(errs.Unsupported, "form_required", "this address takes what a form of the dashboard posts")
 	ErrCrossOrigin = errs.New(errs.Forbidden, "cross_origin", "cross-origin request refused")
 )
 
-// Headers are what every answer of the surface has: none of them is ever a page that runs, loads or frames anything, and
-// none is what its first bytes look like.
-func Headers() http.Header {
-	return http.Header{
-		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
-		"Cross-Origin-Resource-Policy": {"same-origin"},
-		"Referrer-Policy":              {"same-origin"},
-		"X-Content-Type-Options":       {"nosniff"},
-		"X-Frame-Options":              {"DENY"},
-	}
-}
+// CookieName is the session's cookie. Its prefix makes browsers take it over TLS only, from this very host, for all paths.
+const CookieName = "__Host-cdxgate"
 
-// defend refuses requests that change something and may be another site's idea. by is how the caller was identified.
-func (s *Surface) defend(r *call.Request, by access.Kind) error {
+// defendCall refuses calls that change something and may be another site's idea. by is how the caller was identified.
+func (d *Door) defendCall(r *call.Request, by access.Kind) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isJSON := err == nil && kind == "application/json"
 	if !isSafe(r.Method) {
-		if err := s.origin.Check(r.Request); err != nil {
+		if err := d.origin.Check(r.Request); err != nil {
 			return ErrCrossOrigin.WithCause(err)
 		}
 		if by == access.Session && !fromItself(r.Request) {
@@ -50,6 +42,24 @@ func (s *Surface) defend(r *call.Request, by access.Kind) error {
 	}
 	return nil
 }
+
+// defendForm refuses what a form posts unless a browser says that the form is one of our own pages, however the caller was
+// identified: no script has business with forms, so silence is no. It takes forms only.
+func (d *Door) defendForm(r *call.Request, _ access.Kind) error {
+	if isSafe(r.Method) {
+		return nil
+	}
+	if !d.FromOwnPage(r.Request) {
+		return ErrCrossOrigin
+	}
+	if len(r.Body) > 0 && !r.IsForm {
+		return ErrFormWanted
+	}
+	return nil
+}
+
+// FromOwnPage reports whether a browser says that a request which changes something comes from a page of the same origin.
+func (d *Door) FromOwnPage(r *http.Request) bool { return d.origin.Check(r) == nil && fromItself(r) }
 
 func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions

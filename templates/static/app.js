@@ -1,0 +1,293 @@
+// What pages do beyond what HTML does by itself. Everything here is a comfort: without this file one reads every page, turns
+// the kill switch and posts every form. Nothing is evaluated and no style is written into the page.
+"use strict";
+
+(() => {
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+  // ---------- theme ----------
+
+  // setTheme shows a theme at once and has the server remember it, which renders the next page in it.
+  function setTheme(theme) {
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    for (const button of all('button[name="theme"]')) button.setAttribute("aria-pressed", String(button.value === theme));
+    fetch("/dashboard/theme", { method: "POST", body: new URLSearchParams({ theme }), redirect: "manual" });
+  }
+
+  function switchTheme() {
+    const now = document.documentElement.dataset.theme;
+    const dark = now ? now === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    setTheme(dark ? "light" : "dark");
+  }
+
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (button?.name !== "theme") return;
+    event.preventDefault();
+    setTheme(button.value);
+    if (event.target.matches("[popover]")) event.target.hidePopover();
+  });
+
+  // ---------- dialogs ----------
+
+  // Browsers that know no command attribute.
+  const knowsCommands = "commandForElement" in HTMLButtonElement.prototype;
+
+  function open(dialog) {
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    if (dialog.id === "palette") openPalette();
+  }
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-opens]");
+    if (opener && !event.metaKey && !event.ctrlKey) {
+      event.preventDefault();
+      open(document.getElementById(opener.dataset.opens));
+      return;
+    }
+    const button = event.target.closest("button[commandfor]");
+    if (button && !knowsCommands) {
+      const dialog = document.getElementById(button.getAttribute("commandfor"));
+      if (button.getAttribute("command") === "show-modal") open(dialog);
+      else dialog?.close();
+    }
+    const close = event.target.closest("dialog [data-close]");
+    if (close) {
+      event.preventDefault();
+      close.closest("dialog").close();
+    }
+    // A click beside a dialog closes it: there, and only there, the dialog itself is the target.
+    if (event.target instanceof HTMLDialogElement && event.target.open) {
+      const box = event.target.getBoundingClientRect();
+      if (event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom) event.target.close();
+    }
+    // A button that cannot be used says why in its title.
+    if (event.target.closest('button[aria-disabled="true"]')) event.preventDefault();
+    event.target.closest("[data-dismiss]")?.closest(".toast").remove();
+  });
+
+  // ---------- palette ----------
+
+  const palette = $("#palette");
+  const options = () => all('[role="option"]', palette);
+
+  function openPalette() {
+    const input = $("#pal-q");
+    input.value = "";
+    input.focus();
+    htmx.trigger(input, "cdx:open");
+  }
+
+  function select(option) {
+    for (const other of options()) other.setAttribute("aria-selected", String(other === option));
+    $("#pal-q").setAttribute("aria-activedescendant", option?.id ?? "");
+    option?.scrollIntoView({ block: "nearest" });
+  }
+
+  palette?.addEventListener("keydown", (event) => {
+    const list = options();
+    const at = list.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      if (list.length) select(list[(at + (event.key === "ArrowDown" ? 1 : -1) + list.length) % list.length]);
+    } else if (event.key === "Enter" && list[at]) {
+      event.preventDefault();
+      if (event.metaKey || event.ctrlKey) window.open(list[at].href, "_blank", "noopener");
+      else location.assign(list[at].href);
+    }
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "pal-q-l") select(options()[0]);
+  });
+
+  // ---------- keys ----------
+
+  let chord = 0; // when g was pressed
+
+  const typing = (element) => element.closest("input, textarea, select, [contenteditable]");
+  const rows = () => all("tbody tr:not([hidden])");
+
+  // step moves the focus to the next or previous row of the page's table.
+  function step(by) {
+    const list = rows().filter((row) => $("a, button", row));
+    if (!list.length) return;
+    const at = list.indexOf(document.activeElement.closest("tr"));
+    const row = list[Math.min(list.length - 1, Math.max(0, at + by))];
+    $("a, button:not([disabled])", row).focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k" && palette) {
+      event.preventDefault();
+      open(palette);
+      return;
+    }
+    if (event.metaKey || event.ctrlKey || event.altKey || typing(event.target) || $("dialog[open]")) return;
+    if (Date.now() - chord < 1500) {
+      chord = 0;
+      const entry = $(`.nav-a[data-key="${CSS.escape(event.key)}"]`);
+      if (entry) {
+        event.preventDefault();
+        location.assign(entry.href);
+      }
+      return;
+    }
+    const act = {
+      "g": () => { chord = Date.now(); },
+      "?": () => open($("#help")),
+      "/": () => ($("[data-search]") ? $("[data-search]").focus() : open(palette)),
+      "t": switchTheme,
+      "j": () => step(1),
+      "k": () => step(-1),
+      "x": () => document.activeElement.closest("tr")?.querySelector('input[type="checkbox"]')?.click(),
+    }[event.key];
+    const own = $(`[data-hotkey="${CSS.escape(event.key)}"]`);
+    if (!act && !own) return;
+    event.preventDefault();
+    if (own && !act) own.click();
+    else act();
+  });
+
+  // ---------- confirmations ----------
+
+  // The button of a typed confirmation waits for the text. The server checks it in any case.
+  function watchConfirmation(input) {
+    const button = $("button.btn-dp, button.btn-p", input.form);
+    const check = () => { button.disabled = input.value.trim() !== input.dataset.confirm; };
+    if (!button || button.disabled) return;
+    input.addEventListener("input", check);
+    check();
+  }
+
+  // ---------- toasts ----------
+
+  const toasts = $("#toasts");
+
+  // age has a toast go after a while, unless somebody is at it. What went wrong stays.
+  function age(toast) {
+    if (toast.classList.contains("toast-bad")) return;
+    const timer = setInterval(() => {
+      if (toast.matches(":hover, :focus-within")) return;
+      clearInterval(timer);
+      toast.remove();
+    }, 6000);
+  }
+
+  if (toasts) {
+    all(".toast", toasts).forEach(age);
+    new MutationObserver((changes) => {
+      for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) age(node);
+    }).observe(toasts, { childList: true });
+  }
+
+  // What the server refuses to a script comes as a toast that is ready.
+  document.addEventListener("htmx:responseError", (event) => {
+    const text = event.detail.xhr.responseText;
+    if (text.startsWith('<div class="toast')) toasts?.insertAdjacentHTML("beforeend", text); // and not what a proxy says
+  });
+
+  // ---------- copying ----------
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    const label = button.lastChild;
+    const before = label.textContent;
+    label.textContent = "Copied";
+    setTimeout(() => { label.textContent = before; }, 1500);
+  });
+
+  // ---------- times ----------
+
+  function length(seconds) {
+    if (seconds < 45) return `${Math.floor(seconds)} s`;
+    if (seconds < 45 * 60) return `${Math.max(1, Math.round(seconds / 60))} min`;
+    if (seconds < 36 * 3600) return `${Math.max(1, Math.round(seconds / 3600))} h`;
+    return `${Math.round(seconds / 86400)} d`;
+  }
+
+  // relative says what templates.Relative says.
+  function relative(at) {
+    const seconds = (Date.now() - at) / 1000;
+    const far = Math.abs(seconds);
+    if (far < 45) return seconds >= 0 ? "just now" : "in a moment";
+    if (far >= 14 * 86400) return null;
+    return seconds >= 0 ? `${length(far)} ago` : `in ${length(far)}`;
+  }
+
+  // countdown is what is left of a window: 7:42, or 3 h.
+  function countdown(at) {
+    const left = Math.max(0, Math.round((at - Date.now()) / 1000));
+    return left < 3600 ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : length(left);
+  }
+
+  setInterval(() => {
+    for (const time of all("time[data-ago]")) {
+      const text = relative(Date.parse(time.dateTime));
+      if (text !== null && text !== time.textContent) time.textContent = text;
+    }
+    for (const time of all("time[data-left]")) time.textContent = countdown(Date.parse(time.dateTime));
+  }, 1000);
+
+  // ---------- live ----------
+
+  const badge = $("#live");
+  const waiting = new Map(); // topic → timer
+  let stream, heard = 0, lost = 0, retry = 2000;
+
+  function show(state, text) {
+    const kind = `live${state ? ` live-${state}` : ""}`;
+    if (badge.className !== kind) badge.className = kind;
+    if (badge.textContent !== text) badge.textContent = text;
+  }
+
+  // changed tells the parts of the page that show a topic to ask for themselves again, at most every two seconds: a busy
+  // fleet changes all the time.
+  function changed(topic) {
+    if (waiting.has(topic)) return;
+    waiting.set(topic, setTimeout(() => {
+      waiting.delete(topic);
+      htmx.trigger(document.body, `cdx:${topic}`);
+    }, 300 + Math.random() * 1700));
+  }
+
+  function listen() {
+    stream = new EventSource(badge.dataset.events);
+    const hear = () => {
+      heard = Date.now();
+      lost = 0;
+      retry = 2000;
+      show("", "Live");
+    };
+    stream.addEventListener("open", hear);
+    for (const name of ["hello", "beat"]) stream.addEventListener(name, hear);
+    for (const topic of ["audit", "hosts", "usage", "policy", "credential", "library"]) {
+      stream.addEventListener(topic, () => { hear(); changed(topic); });
+    }
+    stream.addEventListener("error", () => {
+      lost ||= Date.now();
+      // A stream that ends is asked for again by the browser; one that is refused is not.
+      if (stream.readyState === EventSource.CLOSED) {
+        setTimeout(listen, retry);
+        retry = Math.min(60000, retry * 2);
+      }
+    });
+  }
+
+  if (badge) {
+    listen();
+    setInterval(() => {
+      if (heard && Date.now() - heard > 25000) lost ||= Date.now();
+      if (!lost) return;
+      if (Date.now() - lost < 20000) show("wait", "Reconnecting");
+      else show("stale", `Stale since ${new Date(heard || lost).toISOString().slice(11, 16)} UTC`);
+    }, 1000);
+  }
+
+  all("[data-confirm]").forEach(watchConfirmation);
+  document.addEventListener("htmx:load", (event) => all("[data-confirm]", event.target).forEach(watchConfirmation));
+})();
