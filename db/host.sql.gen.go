@@ -941,31 +941,45 @@ WITH matching AS (
 		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
 		WHEN 'calls' THEN h.api_calls
 		WHEN 'window' THEN CASE WHEN NOT h.secure AND h.insecure_until >= $2::timestamptz THEN 0 ELSE 1 END
+		-- What is not known comes first; then IPv4, then IPv6, whose first seven bytes fit into a number.
+		WHEN 'address' THEN CASE family(h.bound_ip)
+			WHEN 4 THEN ('x' || encode(substring(inet_send(h.bound_ip) FROM 5), 'hex'))::bit(32)::bigint
+			WHEN 6 THEN (1::bigint << 56) + ('x' || encode(substring(inet_send(h.bound_ip) FROM 5 FOR 7), 'hex'))::bit(56)::bigint
+			ELSE -1 END
+		WHEN 'codex' THEN v.number
+		WHEN 'cdx' THEN v.number
 		ELSE 0 END)::bigint AS number
-	FROM host h
+	FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+		CROSS JOIN LATERAL (SELECT CASE $1 WHEN 'codex' THEN h.client_version WHEN 'cdx' THEN h.wrapper_version END AS version) r
+		CROSS JOIN LATERAL (SELECT CASE WHEN r.version ~ '^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]'
+			THEN split_part(r.version, '.', 1)::bigint * 1000000000000 + split_part(r.version, '.', 2)::bigint * 1000000
+				+ substring(split_part(r.version, '.', 3) FROM '^[0-9]{1,6}')::bigint
+			ELSE -1 END AS number) v
 	WHERE h.deleted_at IS NULL
-		AND ($3::text = '' OR strpos(h.fqdn, lower($3)) > 0 OR strpos(lower(h.note), lower($3)) > 0 OR strpos(host(h.bound_ip), lower($3)) > 0)
+		AND ($3::text = '' OR strpos(h.fqdn, lower($3)) > 0 OR strpos(lower(h.note), lower($3)) > 0 OR strpos(host(h.bound_ip), lower($3)) > 0
+			OR strpos(lower(h.client_version), lower($3)) > 0 OR strpos(lower(h.wrapper_version), lower($3)) > 0)
 		AND ($4::text IS NULL OR h.status = $4 AND (h.expires_at IS NULL OR h.expires_at > $2::timestamptz))
 		AND ($5::boolean IS NULL OR coalesce(h.expires_at <= $2, false) = $5)
-		AND ($6::boolean IS NULL OR h.secure = $6)
-		AND ($7::boolean IS NULL OR h.roaming = $7)
-		AND ($8::boolean IS NULL OR h.vip = $8)
-		AND ($9::boolean IS NULL OR (h.last_seen_at IS NULL) = $9)
-		AND ($10::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $2, false)) = $10)
-		AND ($11::boolean IS NULL OR $11 = (
-			coalesce(h.wrapper_version <> nullif($12::text, ''), false)
-			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($13::text, '')), false)
+		AND ($6::boolean IS NULL OR coalesce(h.auth_digest <> g.digest, false) = $6)
+		AND ($7::boolean IS NULL OR h.secure = $7)
+		AND ($8::boolean IS NULL OR h.roaming = $8)
+		AND ($9::boolean IS NULL OR h.vip = $9)
+		AND ($10::boolean IS NULL OR (h.last_seen_at IS NULL) = $10)
+		AND ($11::boolean IS NULL OR (NOT h.secure AND coalesce(h.insecure_until >= $2, false)) = $11)
+		AND ($12::boolean IS NULL OR $12 = (
+			coalesce(h.wrapper_version <> nullif($13::text, ''), false)
+			OR coalesce(h.client_version <> coalesce(h.client_version_pin, nullif($14::text, '')), false)
 			OR (h.client_version_pin IS NULL AND coalesce(
 				CASE WHEN h.client_version ~ '^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$' THEN string_to_array(h.client_version, '.')::bigint[] END
-					< string_to_array(nullif($14::text, ''), '.')::bigint[], false))))
-		AND h.labels @> $15::jsonb
+					< string_to_array(nullif($15::text, ''), '.')::bigint[], false))))
+		AND h.labels @> $16::jsonb
 ), page AS (
 	SELECT m.id, m.number, m.total, row_number() OVER (
-		ORDER BY CASE WHEN NOT $16::boolean THEN m.number END, CASE WHEN NOT $16 THEN m.name END, m.number DESC, m.name DESC) AS rank
+		ORDER BY CASE WHEN NOT $17::boolean THEN m.number END, CASE WHEN NOT $17 THEN m.name END, m.number DESC, m.name DESC) AS rank
 	FROM matching m
-	WHERE NOT $17::boolean
-		OR CASE WHEN $16 THEN (m.number, m.name) < ($18::bigint, $19::text) ELSE (m.number, m.name) > ($18, $19) END
-	ORDER BY rank LIMIT $20
+	WHERE NOT $18::boolean
+		OR CASE WHEN $17 THEN (m.number, m.name) < ($19::bigint, $20::text) ELSE (m.number, m.name) > ($19, $20) END
+	ORDER BY rank LIMIT $21
 )
 SELECT host.id, host.account_id, host.fqdn, host.status, host.key_sha256, host.key_prefix, host.secure, host.vip, host.roaming, host.bound_ip, host.insecure_until, host.grace_until, host.expires_at, host.client_version, host.wrapper_version, host.api_calls, host.last_refresh, host.auth_digest, host.last_seen_at, host.created_at, host.updated_at, host.may_store, host.allow_from, host.window_minutes, host.client_version_pin, host.deleted_at, host.deleted_why, host.force_ipv4, host.model_override, host.reasoning_effort_override, host.labels, host.note, host.previous_fqdns, host.next_key_sha256, host.next_key_prefix, host.next_key_sealed, host.key_until, page.number, page.total FROM page JOIN host ON host.id = page.id ORDER BY page.rank
 `
@@ -976,6 +990,7 @@ type HostPageParams struct {
 	Search       string
 	Status       *string
 	Expired      *bool
+	Behind       *bool
 	Secure       *bool
 	Roaming      *bool
 	VIP          *bool
@@ -1009,6 +1024,7 @@ func (q *Queries) HostPage(ctx context.Context, arg HostPageParams) ([]HostPageR
 		arg.Search,
 		arg.Status,
 		arg.Expired,
+		arg.Behind,
 		arg.Secure,
 		arg.Roaming,
 		arg.VIP,

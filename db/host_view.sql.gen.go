@@ -61,6 +61,63 @@ func (q *Queries) HostBefore(ctx context.Context, id int64) (Host, error) {
 	return i, err
 }
 
+const hostBeside = `-- name: HostBeside :many
+SELECT h.id, coalesce(g.digest, '')::bytea AS canonical_digest, coalesce(g.number, 0)::bigint AS canonical, coalesce((
+	SELECT max(was.number) FROM generation was WHERE was.account_id = h.account_id AND was.digest = h.auth_digest
+), 0)::bigint AS held, (SELECT count(*) FROM host_user u WHERE u.host_id = h.id) AS users,
+	EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.used_at IS NOT NULL) AS installed, coalesce((
+	SELECT max(t.expires_at) FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > $1::timestamptz
+), '0001-01-01 00:00Z')::timestamptz AS install_until
+FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+WHERE h.id = ANY ($2::bigint[])
+`
+
+type HostBesideParams struct {
+	Now   time.Time
+	Hosts []int64
+}
+
+type HostBesideRow struct {
+	ID              int64
+	CanonicalDigest []byte
+	Canonical       int64
+	Held            int64
+	Users           int64
+	Installed       bool
+	InstallUntil    time.Time
+}
+
+// HostBeside is what a list shows of some hosts besides their rows: the digest and the number of the login that their account has
+// (empty, 0: there is none), the number of the one that each is known to have (0: none, or one that is kept no more), how many
+// users each has, whether a machine has taken its install token, and until when one can (the year 1: there is none to be taken).
+func (q *Queries) HostBeside(ctx context.Context, arg HostBesideParams) ([]HostBesideRow, error) {
+	rows, err := q.db.Query(ctx, hostBeside, arg.Now, arg.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostBesideRow
+	for rows.Next() {
+		var i HostBesideRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.CanonicalDigest,
+			&i.Canonical,
+			&i.Held,
+			&i.Users,
+			&i.Installed,
+			&i.InstallUntil,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const hostClear = `-- name: HostClear :one
 UPDATE host SET last_refresh = NULL, auth_digest = NULL, updated_at = $1::timestamptz WHERE id = $2 AND deleted_at IS NULL
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
@@ -121,6 +178,10 @@ const hostCounts = `-- name: HostCounts :one
 SELECT count(*) AS hosts,
 	count(*) FILTER (WHERE h.status = 'active' AND coalesce(h.expires_at > $1::timestamptz, true)) AS active,
 	count(*) FILTER (WHERE h.status = 'disabled') AS disabled,
+	count(*) FILTER (WHERE h.expires_at <= $1) AS expired,
+	count(*) FILTER (WHERE h.secure) AS secure,
+	count(*) FILTER (WHERE h.roaming) AS roaming,
+	count(*) FILTER (WHERE h.vip) AS vip,
 	count(*) FILTER (WHERE h.last_seen_at IS NULL) AS never_seen,
 	count(*) FILTER (WHERE h.last_seen_at >= $2::timestamptz) AS seen_since,
 	count(*) FILTER (WHERE NOT h.secure AND h.insecure_until >= $1) AS window_open,
@@ -143,6 +204,10 @@ type HostCountsRow struct {
 	Hosts      int64
 	Active     int64
 	Disabled   int64
+	Expired    int64
+	Secure     int64
+	Roaming    int64
+	VIP        int64
 	NeverSeen  int64
 	SeenSince  int64
 	WindowOpen int64
@@ -165,6 +230,10 @@ func (q *Queries) HostCounts(ctx context.Context, arg HostCountsParams) (HostCou
 		&i.Hosts,
 		&i.Active,
 		&i.Disabled,
+		&i.Expired,
+		&i.Secure,
+		&i.Roaming,
+		&i.VIP,
 		&i.NeverSeen,
 		&i.SeenSince,
 		&i.WindowOpen,
@@ -289,6 +358,68 @@ func (q *Queries) HostVersions(ctx context.Context) ([]HostVersionsRow, error) {
 	for rows.Next() {
 		var i HostVersionsRow
 		if err := rows.Scan(&i.Program, &i.Version, &i.Hosts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostsByID = `-- name: HostsByID :many
+SELECT id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until FROM host WHERE id = ANY ($1::bigint[]) AND deleted_at IS NULL ORDER BY fqdn COLLATE "C"
+`
+
+func (q *Queries) HostsByID(ctx context.Context, hosts []int64) ([]Host, error) {
+	rows, err := q.db.Query(ctx, hostsByID, hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Host
+	for rows.Next() {
+		var i Host
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.FQDN,
+			&i.Status,
+			&i.KeySHA256,
+			&i.KeyPrefix,
+			&i.Secure,
+			&i.VIP,
+			&i.Roaming,
+			&i.BoundIP,
+			&i.InsecureUntil,
+			&i.GraceUntil,
+			&i.ExpiresAt,
+			&i.ClientVersion,
+			&i.WrapperVersion,
+			&i.APICalls,
+			&i.LastRefresh,
+			&i.AuthDigest,
+			&i.LastSeenAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.MayStore,
+			&i.AllowFrom,
+			&i.WindowMinutes,
+			&i.ClientVersionPin,
+			&i.DeletedAt,
+			&i.DeletedWhy,
+			&i.ForceIPv4,
+			&i.ModelOverride,
+			&i.ReasoningEffortOverride,
+			&i.Labels,
+			&i.Note,
+			&i.PreviousFQDNs,
+			&i.NextKeySHA256,
+			&i.NextKeyPrefix,
+			&i.NextKeySealed,
+			&i.KeyUntil,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

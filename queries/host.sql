@@ -96,12 +96,26 @@ WITH matching AS (
 		WHEN 'created' THEN extract(epoch FROM h.created_at) * 1000000
 		WHEN 'calls' THEN h.api_calls
 		WHEN 'window' THEN CASE WHEN NOT h.secure AND h.insecure_until >= @now::timestamptz THEN 0 ELSE 1 END
+		-- What is not known comes first; then IPv4, then IPv6, whose first seven bytes fit into a number.
+		WHEN 'address' THEN CASE family(h.bound_ip)
+			WHEN 4 THEN ('x' || encode(substring(inet_send(h.bound_ip) FROM 5), 'hex'))::bit(32)::bigint
+			WHEN 6 THEN (1::bigint << 56) + ('x' || encode(substring(inet_send(h.bound_ip) FROM 5 FOR 7), 'hex'))::bit(56)::bigint
+			ELSE -1 END
+		WHEN 'codex' THEN v.number
+		WHEN 'cdx' THEN v.number
 		ELSE 0 END)::bigint AS number
-	FROM host h
+	FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+		CROSS JOIN LATERAL (SELECT CASE @sort WHEN 'codex' THEN h.client_version WHEN 'cdx' THEN h.wrapper_version END AS version) r
+		CROSS JOIN LATERAL (SELECT CASE WHEN r.version ~ '^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]'
+			THEN split_part(r.version, '.', 1)::bigint * 1000000000000 + split_part(r.version, '.', 2)::bigint * 1000000
+				+ substring(split_part(r.version, '.', 3) FROM '^[0-9]{1,6}')::bigint
+			ELSE -1 END AS number) v
 	WHERE h.deleted_at IS NULL
-		AND (@search::text = '' OR strpos(h.fqdn, lower(@search)) > 0 OR strpos(lower(h.note), lower(@search)) > 0 OR strpos(host(h.bound_ip), lower(@search)) > 0)
+		AND (@search::text = '' OR strpos(h.fqdn, lower(@search)) > 0 OR strpos(lower(h.note), lower(@search)) > 0 OR strpos(host(h.bound_ip), lower(@search)) > 0
+			OR strpos(lower(h.client_version), lower(@search)) > 0 OR strpos(lower(h.wrapper_version), lower(@search)) > 0)
 		AND (sqlc.narg('status')::text IS NULL OR h.status = sqlc.narg('status') AND (h.expires_at IS NULL OR h.expires_at > @now::timestamptz))
 		AND (sqlc.narg('expired')::boolean IS NULL OR coalesce(h.expires_at <= @now, false) = sqlc.narg('expired'))
+		AND (sqlc.narg('behind')::boolean IS NULL OR coalesce(h.auth_digest <> g.digest, false) = sqlc.narg('behind'))
 		AND (sqlc.narg('secure')::boolean IS NULL OR h.secure = sqlc.narg('secure'))
 		AND (sqlc.narg('roaming')::boolean IS NULL OR h.roaming = sqlc.narg('roaming'))
 		AND (sqlc.narg('vip')::boolean IS NULL OR h.vip = sqlc.narg('vip'))

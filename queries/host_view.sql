@@ -33,6 +33,10 @@ WHERE h.id = ANY (@hosts::bigint[]);
 SELECT count(*) AS hosts,
 	count(*) FILTER (WHERE h.status = 'active' AND coalesce(h.expires_at > @now::timestamptz, true)) AS active,
 	count(*) FILTER (WHERE h.status = 'disabled') AS disabled,
+	count(*) FILTER (WHERE h.expires_at <= @now) AS expired,
+	count(*) FILTER (WHERE h.secure) AS secure,
+	count(*) FILTER (WHERE h.roaming) AS roaming,
+	count(*) FILTER (WHERE h.vip) AS vip,
 	count(*) FILTER (WHERE h.last_seen_at IS NULL) AS never_seen,
 	count(*) FILTER (WHERE h.last_seen_at >= @since::timestamptz) AS seen_since,
 	count(*) FILTER (WHERE NOT h.secure AND h.insecure_until >= @now) AS window_open,
@@ -49,6 +53,22 @@ SELECT v.program::text AS program, v.version::text AS version, count(*) AS hosts
 FROM host h CROSS JOIN LATERAL (VALUES ('codex', h.client_version), ('cdx', h.wrapper_version)) AS v (program, version)
 WHERE h.deleted_at IS NULL AND v.version IS NOT NULL
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2 DESC;
+
+-- name: HostBeside :many
+-- HostBeside is what a list shows of some hosts besides their rows: the digest and the number of the login that their account has
+-- (empty, 0: there is none), the number of the one that each is known to have (0: none, or one that is kept no more), how many
+-- users each has, whether a machine has taken its install token, and until when one can (the year 1: there is none to be taken).
+SELECT h.id, coalesce(g.digest, '')::bytea AS canonical_digest, coalesce(g.number, 0)::bigint AS canonical, coalesce((
+	SELECT max(was.number) FROM generation was WHERE was.account_id = h.account_id AND was.digest = h.auth_digest
+), 0)::bigint AS held, (SELECT count(*) FROM host_user u WHERE u.host_id = h.id) AS users,
+	EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.used_at IS NOT NULL) AS installed, coalesce((
+	SELECT max(t.expires_at) FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > @now::timestamptz
+), '0001-01-01 00:00Z')::timestamptz AS install_until
+FROM host h JOIN account a ON a.id = h.account_id LEFT JOIN generation g ON g.account_id = a.id AND g.number = a.generation
+WHERE h.id = ANY (@hosts::bigint[]);
+
+-- name: HostsByID :many
+SELECT * FROM host WHERE id = ANY (@hosts::bigint[]) AND deleted_at IS NULL ORDER BY fqdn COLLATE "C";
 
 -- name: HostNames :many
 -- HostNames are the names of hosts, pruned ones included.

@@ -154,6 +154,11 @@ func pages() map[string]templ.Component {
 		"refusal-bare": templates.Bare(nobody, templates.Refusal(templates.RefusalPage{Title: "Log in", Text: "Make a login link.", Command: "cdxgate admin link", RequestID: "01K9ZQ4M8T", At: now})),
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
+
+		"hosts":        templates.Layout(shell("Hosts"), templates.Hosts(hosts(""))),
+		"hosts-empty":  templates.Layout(shell("Hosts"), templates.Hosts(noHosts())),
+		"hosts-labels": templates.Layout(shell("Hosts"), templates.HostsLabelsPage(labels(""))),
+		"hosts-window": templates.Layout(shell("Window"), templates.HostsWindowPage(window(""))),
 	}
 }
 

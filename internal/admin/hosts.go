@@ -30,13 +30,14 @@ func (s *Surface) host(r *call.Request) (*db.Host, error) {
 
 // hosts serves GET /admin/hosts.
 func (s *Surface) hosts(r *call.Request, _ audit.Actor) (any, error) {
-	q := readQuery(r, "limit", "cursor", "search", "sort", "desc", "state", "secure", "roaming", "vip", "outdated", "window_open", "never_seen", "label")
+	q := readQuery(r, "limit", "cursor", "search", "sort", "desc", "state", "secure", "roaming", "vip", "outdated", "window_open", "never_seen", "behind", "label")
 	query := fleet.Query{
 		Search: q.values.Get("search"), Sort: q.values.Get("sort"), Desc: q.flag("desc"), Cursor: q.cursor(),
 		Limit: int(q.number("limit", fleet.MaxPage, fleet.MaxPage)),
 		Filter: fleet.Filter{
 			State: q.values.Get("state"), Secure: q.flagIfGiven("secure"), Roaming: q.flagIfGiven("roaming"), VIP: q.flagIfGiven("vip"),
 			Outdated: q.flagIfGiven("outdated"), WindowOpen: q.flagIfGiven("window_open"), NeverSeen: q.flagIfGiven("never_seen"),
+			Behind: q.flagIfGiven("behind"),
 		},
 	}
 	if label := q.values.Get("label"); label != "" {

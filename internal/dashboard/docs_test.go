@@ -16,7 +16,7 @@ func TestTheChecklistNamesTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tests strings.Builder
-	for _, pattern := range []string{"*_test.go", "../../templates/*_test.go", "../pagetest/*_test.go", "../../e2e/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "../../templates/*_test.go", "../pagetest/*_test.go", "../fleet/*_test.go", "../../e2e/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

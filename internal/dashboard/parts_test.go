@@ -292,6 +292,8 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /": openToAll, "GET /admin": openToAll, "GET /dashboard/{}": openToAll,
 		"GET /dashboard": access.HostRead, "GET /dashboard/jump": access.HostRead, "GET /dashboard/events": access.Self,
 		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite,
+		"GET /dashboard/hosts": access.HostRead, "GET /dashboard/hosts.csv": access.HostRead, "POST /dashboard/hosts/batch": access.HostWrite,
+		"GET /dashboard/hosts/window": access.HostRead, "POST /dashboard/hosts/window": access.HostWrite,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
 	}

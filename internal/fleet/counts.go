@@ -11,6 +11,8 @@ import (
 // Counts are how many hosts there are, by what matters about them. A host may be counted several times.
 type Counts struct {
 	Hosts, Active, Disabled int64
+	Expired                 int64
+	Secure, Roaming, VIP    int64
 	NeverSeen               int64
 	SeenLately              int64 // in the last 24 hours
 	WindowOpen              int64 // insecure hosts that may call now
@@ -29,7 +31,8 @@ func (s *Service) Counts(ctx context.Context, versions Versions) (Counts, error)
 		return Counts{}, fmt.Errorf("counting the hosts: %w", err)
 	}
 	return Counts{
-		Hosts: row.Hosts, Active: row.Active, Disabled: row.Disabled, NeverSeen: row.NeverSeen, SeenLately: row.SeenSince,
+		Hosts: row.Hosts, Active: row.Active, Disabled: row.Disabled, Expired: row.Expired,
+		Secure: row.Secure, Roaming: row.Roaming, VIP: row.VIP, NeverSeen: row.NeverSeen, SeenLately: row.SeenSince,
 		WindowOpen: row.WindowOpen, Holding: row.Holding, Behind: row.Behind, Outdated: row.Outdated,
 	}, nil
 }

@@ -23,14 +23,14 @@ func TestCounts(t *testing.T) {
 		"behind":  "last_seen_at = $1::timestamptz - interval '25 hours', auth_digest = sha256('old'), client_version = '0.62.0', wrapper_version = '1.0'",
 		"open":    "secure = false, insecure_until = $1::timestamptz + interval '1 minute', wrapper_version = '0.9'",
 		"closed":  "secure = false, insecure_until = $1::timestamptz - interval '1 minute', client_version = '0.62.0', client_version_pin = '0.62.0'",
-		"off":     "status = 'disabled', last_seen_at = $1::timestamptz",
-		"expired": "expires_at = $1::timestamptz",
+		"off":     "status = 'disabled', last_seen_at = $1::timestamptz, roaming = true",
+		"expired": "expires_at = $1::timestamptz, roaming = true, vip = true",
 		"pruned":  "deleted_at = $1::timestamptz, deleted_why = 'inactive', last_seen_at = $1, auth_digest = sha256('old'), client_version = '0.1.0'",
 	} {
 		r.register(t, fleet.Registration{FQDN: name + ".example"})
 		r.exec(t, "UPDATE host SET "+change+" WHERE fqdn = $2", now, name+".example")
 	}
-	want := fleet.Counts{Hosts: 6, Active: 4, Disabled: 1, NeverSeen: 3, SeenLately: 2, WindowOpen: 1, Holding: 2, Behind: 1, Outdated: 2}
+	want := fleet.Counts{Hosts: 6, Active: 4, Disabled: 1, Expired: 1, Secure: 4, Roaming: 2, VIP: 1, NeverSeen: 3, SeenLately: 2, WindowOpen: 1, Holding: 2, Behind: 1, Outdated: 2}
 	if got, err := r.Counts(t.Context(), versions); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

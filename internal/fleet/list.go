@@ -20,10 +20,13 @@ const (
 	SortCreated = "created"
 	SortCalls   = "calls"
 	SortWindow  = "window" // insecure hosts that may call now come first
+	SortCodex   = "codex"  // the version of Codex, number by number; hosts that reported none come first
+	SortCdx     = "cdx"    // likewise
+	SortAddress = "address"
 )
 
 // Sorts are all orders.
-var Sorts = []string{SortName, SortSeen, SortCreated, SortCalls, SortWindow}
+var Sorts = []string{SortName, SortSeen, SortCreated, SortCalls, SortWindow, SortCodex, SortCdx, SortAddress}
 
 // States to filter by. A host that has expired is neither active nor disabled.
 const (
@@ -37,11 +40,11 @@ var States = []string{StateActive, StateDisabled, StateExpired}
 
 // Query asks for a part of the list of hosts. The zero value asks for the first by name.
 type Query struct {
-	Search   string // found in the name, the note or the address, whatever its case; at most 256 bytes
+	Search   string // found in the name, the note, the address or a version, whatever its case; at most 256 bytes
 	Filter   Filter
 	Sort     string // one of Sorts. Default: SortName
 	Desc     bool
-	Cursor   string   // Page.Next of the part before; "": from the beginning
+	Cursor   string   // Page.Next of the part before, or Page.Prev of the part after; "": from the beginning
 	Limit    int      // 1 to MaxPage. Default: 50
 	Versions Versions // what Filter.Outdated compares with
 }
@@ -55,6 +58,7 @@ type Filter struct {
 	Outdated   *bool             // it last called with another Codex, or another cdx, than it should have
 	WindowOpen *bool             // an insecure host that may call now
 	NeverSeen  *bool             // it has never called
+	Behind     *bool             // it is known to have a login, and not the one that its account has now
 	Label      map[string]string // all of them, with these values
 }
 
@@ -78,6 +82,7 @@ type Page struct {
 	Hosts []db.Host
 	Total int64  // hosts that match; 0 as well when there are none after the cursor
 	Next  string // cursor of the part after it; "": this is the last
+	Prev  string // cursor of the part before it; "": this is the first, or nothing is here
 }
 
 // List returns a part of the list of hosts, in one query however many there are.
@@ -92,14 +97,28 @@ func (s *Service) List(ctx context.Context, query Query) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the hosts: %w", err)
 	}
+	back, more := params.Descending != query.Desc, len(rows) > query.Limit
+	rows = rows[:min(len(rows), query.Limit)]
+	if back {
+		slices.Reverse(rows)
+	}
 	page := &Page{Hosts: make([]db.Host, 0, len(rows))}
 	for i := range rows {
-		if i == query.Limit {
-			last := rows[i-1]
-			page.Next = cursor{Sort: query.Sort, Desc: query.Desc, Number: last.Number, Name: last.Host.FQDN}.String()
-			break
-		}
 		page.Hosts, page.Total = append(page.Hosts, rows[i].Host), rows[i].Total
+	}
+	if len(rows) == 0 {
+		return page, nil
+	}
+	at := func(row *db.HostPageRow) cursor {
+		return cursor{Sort: query.Sort, Desc: query.Desc, Number: row.Number, Name: row.Host.FQDN}
+	}
+	if more || back {
+		page.Next = at(&rows[len(rows)-1]).String()
+	}
+	if more && back || params.Past && !back {
+		first := at(&rows[0])
+		first.Back = true
+		page.Prev = first.String()
 	}
 	return page, nil
 }
@@ -130,7 +149,7 @@ func (s *Service) pageParams(query *Query) (params db.HostPageParams, err error)
 	if query.Limit < 1 || query.Limit > MaxPage {
 		return params, errs.Field("limit", fmt.Sprintf("limit must be a number from 1 to %d", MaxPage))
 	}
-	params.Max = int32(query.Limit) + 1
+	params.Max, params.Behind = int32(query.Limit)+1, f.Behind
 	if err := oneOf("sort", query.Sort, Sorts); err != nil {
 		return params, err
 	}
@@ -156,6 +175,7 @@ func (s *Service) pageParams(query *Query) (params db.HostPageParams, err error)
 			return params, errs.Field("cursor", "cursor is none of this list")
 		}
 		params.Past, params.Number, params.Name = true, at.Number, at.Name
+		params.Descending = query.Desc != at.Back // what comes before is what comes after, the other way round
 	}
 	return params, nil
 }
@@ -187,12 +207,13 @@ func oneOf(field, word string, words []string) error {
 	return errs.Field(field, field+" must be one of "+strings.Join(words, ", "))
 }
 
-// cursor is a place in a list: after a host of this rank and name.
+// cursor is a place in a list: after a host of this rank and name, or before it.
 type cursor struct {
 	Sort   string `json:"s"`
 	Desc   bool   `json:"d"`
 	Number int64  `json:"n"`
 	Name   string `json:"f"`
+	Back   bool   `json:"b,omitempty"`
 }
 
 const maxCursorBytes = 600

@@ -36,6 +36,28 @@ func (r *rig) names(t *testing.T, query fleet.Query) (names []string) {
 	}
 }
 
+// namesBack are those of a list from its last part back to its first.
+func (r *rig) namesBack(t *testing.T, query fleet.Query) (names []string) {
+	t.Helper()
+	page, err := r.List(t.Context(), query)
+	for ; err == nil && page.Next != ""; page, err = r.List(t.Context(), query) {
+		query.Cursor = page.Next
+	}
+	for ; err == nil; page, err = r.List(t.Context(), query) {
+		part := []string{}
+		for _, host := range page.Hosts {
+			part = append(part, strings.TrimSuffix(host.FQDN, ".example"))
+		}
+		names = append(part, names...)
+		if page.Prev == "" {
+			return names
+		}
+		query.Cursor = page.Prev
+	}
+	t.Fatalf("%+v: %v", query, err)
+	return nil
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -48,46 +70,58 @@ func TestList(t *testing.T) {
 		"b": `roaming = true, last_seen_at = '2026-01-05', labels = '{"team": "x", "rack": "7"}', client_version = '0.62.0', wrapper_version = '1.0'`,
 		"c": `vip = true, last_seen_at = '2026-01-05', labels = '{"team": "x"}', client_version = '0.62.0', client_version_pin = '0.62.0', wrapper_version = '0.9'`,
 		"d": "secure = false, insecure_until = '2026-01-06', status = 'disabled', bound_ip = '203.0.113.77'",
-		"e": "secure = false, insecure_until = '2026-01-04', expires_at = '2026-01-05', status = 'disabled'",
+		"e": "secure = false, insecure_until = '2026-01-04', expires_at = '2026-01-05', status = 'disabled', bound_ip = '2001:db8::1', auth_digest = sha256('x')",
 	} {
 		r.exec(t, "UPDATE host SET "+change+" WHERE fqdn = $1", name+".example")
 	}
+	r.exec(t, `INSERT INTO generation (id, account_id, number, lineage, digest, body_sealed, last_refresh, last_refresh_at, source, created_at)
+		SELECT gen_random_uuid(), a.id, 1, gen_random_uuid(), sha256('y'), '', '2026-01-01T00:00:00Z', '2026-01-01', 'operator', '2026-01-01' FROM account a`)
+	r.exec(t, "UPDATE account SET generation = 1")
 	versions := fleet.Versions{Codex: "0.63.0", Cdx: "v1.0"}
 	for want, query := range map[string]fleet.Query{
-		"a b c d e": {},
-		"e d c b a": {Desc: true},
-		"d e a b c": {Sort: fleet.SortSeen},
-		"c b a e d": {Sort: fleet.SortSeen, Desc: true},
-		"c a e b d": {Sort: fleet.SortCreated},
-		"a e d c b": {Sort: fleet.SortCalls, Desc: true},
-		"a":         {Search: "böse"},
-		"d":         {Search: "113.7"},
-		"b":         {Search: "B.EX"},
-		"":          {Search: "%"},
-		"a b c":     {Filter: fleet.Filter{State: fleet.StateActive}},
-		"d ":        {Filter: fleet.Filter{State: fleet.StateDisabled}},
-		"e":         {Filter: fleet.Filter{State: fleet.StateExpired}},
-		"a b c ":    {Filter: fleet.Filter{Secure: new(true)}},
-		"d e":       {Filter: fleet.Filter{Secure: new(false)}},
-		"b ":        {Filter: fleet.Filter{Roaming: new(true)}},
-		"a c d e":   {Filter: fleet.Filter{Roaming: new(false)}},
-		"c":         {Filter: fleet.Filter{VIP: new(true)}},
-		"d  ":       {Filter: fleet.Filter{WindowOpen: new(true)}},
-		"a b c e":   {Filter: fleet.Filter{WindowOpen: new(false)}},
-		"d e ":      {Filter: fleet.Filter{NeverSeen: new(true)}},
-		"a b c  ":   {Filter: fleet.Filter{NeverSeen: new(false)}},
-		"b c":       {Filter: fleet.Filter{Outdated: new(true)}, Versions: versions},
-		"a d e":     {Filter: fleet.Filter{Outdated: new(false)}, Versions: versions},
-		" ":         {Filter: fleet.Filter{Outdated: new(true)}},
-		"b c ":      {Filter: fleet.Filter{Label: map[string]string{"team": "x"}}},
-		"b  ":       {Filter: fleet.Filter{Label: map[string]string{"team": "x", "rack": "7"}}},
-		"  ":        {Filter: fleet.Filter{Label: map[string]string{"team": "y"}}},
+		"a b c d e":  {},
+		"e d c b a":  {Desc: true},
+		"d e a b c":  {Sort: fleet.SortSeen},
+		"c b a e d":  {Sort: fleet.SortSeen, Desc: true},
+		"c a e b d":  {Sort: fleet.SortCreated},
+		"a e d c b":  {Sort: fleet.SortCalls, Desc: true},
+		"a":          {Search: "böse"},
+		"d":          {Search: "113.7"},
+		"b":          {Search: "B.EX"},
+		"":           {Search: "%"},
+		"a b c":      {Filter: fleet.Filter{State: fleet.StateActive}},
+		"d ":         {Filter: fleet.Filter{State: fleet.StateDisabled}},
+		"e":          {Filter: fleet.Filter{State: fleet.StateExpired}},
+		"a b c ":     {Filter: fleet.Filter{Secure: new(true)}},
+		"d e":        {Filter: fleet.Filter{Secure: new(false)}},
+		"b ":         {Filter: fleet.Filter{Roaming: new(true)}},
+		"a c d e":    {Filter: fleet.Filter{Roaming: new(false)}},
+		"c":          {Filter: fleet.Filter{VIP: new(true)}},
+		"d  ":        {Filter: fleet.Filter{WindowOpen: new(true)}},
+		"a b c e":    {Filter: fleet.Filter{WindowOpen: new(false)}},
+		"d e ":       {Filter: fleet.Filter{NeverSeen: new(true)}},
+		"a b c  ":    {Filter: fleet.Filter{NeverSeen: new(false)}},
+		"b c":        {Filter: fleet.Filter{Outdated: new(true)}, Versions: versions},
+		"a d e":      {Filter: fleet.Filter{Outdated: new(false)}, Versions: versions},
+		" ":          {Filter: fleet.Filter{Outdated: new(true)}},
+		"b c ":       {Filter: fleet.Filter{Label: map[string]string{"team": "x"}}},
+		"b  ":        {Filter: fleet.Filter{Label: map[string]string{"team": "x", "rack": "7"}}},
+		"e ":         {Filter: fleet.Filter{Behind: new(true)}},
+		"a b c d":    {Filter: fleet.Filter{Behind: new(false)}},
+		"a ":         {Search: "0.63"},
+		"d a b c e":  {Sort: fleet.SortWindow},
+		"d e b c a":  {Sort: fleet.SortCodex},
+		"e d c b a ": {Sort: fleet.SortAddress, Desc: true},
+		"  ":         {Filter: fleet.Filter{Label: map[string]string{"team": "y"}}},
 	} {
 		// However the list is cut, it is the same list.
 		for _, limit := range []int{0, 1, 2, 5, fleet.MaxPage} {
 			query.Limit = limit
 			if got := r.names(t, query); strings.Join(got, " ") != strings.TrimSpace(want) {
 				t.Errorf("%+v: got %q, want %q", query, got, want)
+			}
+			if got := r.namesBack(t, query); strings.Join(got, " ") != strings.TrimSpace(want) {
+				t.Errorf("%+v backwards: got %q, want %q", query, got, want)
 			}
 		}
 	}
@@ -111,6 +145,32 @@ func TestList(t *testing.T) {
 	page, err = r.List(t.Context(), fleet.Query{Limit: 2, Cursor: page.Next, Filter: fleet.Filter{Secure: new(true)}})
 	if err != nil || len(page.Hosts) != 1 || page.Hosts[0].FQDN != "c.example" || page.Next != "" {
 		t.Errorf("got %+v, %v", page, err)
+	}
+}
+
+// Versions are in the order of their numbers, and what is none comes before them.
+func TestListByVersion(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, version := range map[string]string{
+		"a": "0.100.0-alpha.1", "b": "0.62.10", "c": "own build", "d": "0.62.9", "e": "0.9.0", "f": "1.0.99999999999999999999", "g": "0.62.9", "h": "9999999.0.0",
+	} {
+		r.register(t, fleet.Registration{FQDN: name + ".example"})
+		r.exec(t, "UPDATE host SET client_version = $1, wrapper_version = $1 WHERE fqdn = $2", version, name+".example")
+	}
+	r.register(t, fleet.Registration{FQDN: "none.example"})
+	for _, sort := range []string{fleet.SortCodex, fleet.SortCdx} {
+		for _, limit := range []int{1, 3, 50} {
+			if got := strings.Join(r.names(t, fleet.Query{Sort: sort, Limit: limit}), " "); got != "c h none e d g b a f" {
+				t.Errorf("%s: got %q", sort, got)
+			}
+			if got := strings.Join(r.namesBack(t, fleet.Query{Sort: sort, Limit: limit, Desc: true}), " "); got != "f a b g d e none h c" {
+				t.Errorf("%s backwards: got %q", sort, got)
+			}
+		}
+	}
+	if got := r.names(t, fleet.Query{Search: "62.1"}); len(got) != 1 || got[0] != "b" {
+		t.Errorf("a part of a version: got %q", got)
 	}
 }
 

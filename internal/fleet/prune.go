@@ -10,17 +10,20 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 )
 
+// ProvisionWithin is how long a host may take to come. One that has not by then, and has no install token left, never will: it
+// is pruned.
+const ProvisionWithin = 30 * time.Minute
+
 const (
-	provisionWithin = 30 * time.Minute   // a host that has not come by then, and has no install token left, never will
-	pruneGrace      = 7 * 24 * time.Hour // a pruned host can be restored for so long
-	pruneBatch      = 500
+	pruneGrace = 7 * 24 * time.Hour // a pruned host can be restored for so long
+	pruneBatch = 500
 )
 
 // Prune retires hosts that are due: expired, never seen since their install token died, silent for inactiveAfter (0: silence
 // is no reason). Their keys are refused at once; the rows, and what belongs to them, go a week later. One pass.
 func (s *Service) Prune(ctx context.Context, inactiveAfter time.Duration) (changed int, err error) {
 	now := s.now()
-	params := db.HostPruneParams{Now: now, UnprovisionedBefore: now.Add(-provisionWithin), Max: pruneBatch}
+	params := db.HostPruneParams{Now: now, UnprovisionedBefore: now.Add(-ProvisionWithin), Max: pruneBatch}
 	if inactiveAfter > 0 {
 		params.InactiveBefore = new(now.Add(-inactiveAfter))
 	}

@@ -63,6 +63,32 @@ func (s *Service) Details(ctx context.Context, hosts []db.Host) (map[int64]*Deta
 	return all, nil
 }
 
+// ByIDs returns those of some hosts that are there, by name, in one query.
+func (s *Service) ByIDs(ctx context.Context, ids []int64) ([]db.Host, error) {
+	hosts, err := s.store.HostsByID(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %d hosts: %w", len(ids), err)
+	}
+	return hosts, nil
+}
+
+// Beside is what a list shows of some hosts besides their rows, by their ids, in one query however many there are.
+func (s *Service) Beside(ctx context.Context, hosts []db.Host) (map[int64]*db.HostBesideRow, error) {
+	ids := make([]int64, 0, len(hosts))
+	for i := range hosts {
+		ids = append(ids, hosts[i].ID)
+	}
+	rows, err := s.store.HostBeside(ctx, db.HostBesideParams{Hosts: ids, Now: s.now()})
+	if err != nil {
+		return nil, fmt.Errorf("reading about %d hosts: %w", len(ids), err)
+	}
+	all := make(map[int64]*db.HostBesideRow, len(rows))
+	for i := range rows {
+		all[rows[i].ID] = &rows[i]
+	}
+	return all, nil
+}
+
 // recent puts the digest of what a host has, which it may have brought itself, before those of what it was given.
 func recent(own []byte, given [][]byte) []string {
 	all := []string{}

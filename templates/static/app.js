@@ -230,7 +230,14 @@
       const text = relative(Date.parse(time.dateTime));
       if (text !== null && text !== time.textContent) time.textContent = text;
     }
-    for (const time of all("time[data-left]")) time.textContent = countdown(Date.parse(time.dateTime));
+    for (const time of all("time[data-left]")) {
+      const until = Date.parse(time.dateTime);
+      time.textContent = countdown(until);
+      if (until <= Date.now() && !time.dataset.over) { // nothing in the database changes then, and the page must
+        time.dataset.over = "yes";
+        changed("hosts");
+      }
+    }
   }, 1000);
 
   // ---------- live ----------
@@ -287,6 +294,44 @@
       else show("stale", `Stale since ${new Date(heard || lost).toISOString().slice(11, 16)} UTC`);
     }, 1000);
   }
+
+  // ---------- hosts ----------
+
+  const ticks = () => all('input[form="hosts-do"]');
+
+  // tally says how many hosts are chosen, and whether that are all.
+  function tally() {
+    const text = $("[data-chosen]");
+    if (!text) return;
+    const chosen = ticks().filter((tick) => tick.checked).length;
+    text.textContent = `${chosen} chosen`;
+    const whole = $("[data-check-all]");
+    if (!whole) return;
+    whole.checked = chosen > 0 && chosen === ticks().length;
+    whole.indeterminate = chosen > 0 && !whole.checked;
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-check-all]")) for (const tick of ticks()) tick.checked = event.target.checked;
+    tally();
+  });
+  document.addEventListener("reset", () => setTimeout(tally));
+  document.addEventListener("htmx:afterSettle", (event) => {
+    tally();
+    open($("dialog[data-open]:not([open])", event.target));
+  });
+  tally();
+
+  // The slider of a window: its data-scale says how many minutes each position stands for.
+  document.addEventListener("input", (event) => {
+    const scale = event.target.dataset.scale;
+    if (!scale) return;
+    const minutes = Number(scale.split(" ")[event.target.value]);
+    const hours = Math.floor(minutes / 60);
+    const text = minutes < 60 ? `${minutes} min` : minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+    event.target.setAttribute("aria-valuetext", text);
+    $("[data-minutes]", event.target.form).textContent = text;
+  });
 
   all("[data-confirm]").forEach(watchConfirmation);
   document.addEventListener("htmx:load", (event) => all("[data-confirm]", event.target).forEach(watchConfirmation));
