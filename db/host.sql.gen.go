@@ -669,8 +669,8 @@ func (q *Queries) HostHolders(ctx context.Context, authDigest []byte) (HostHolde
 }
 
 const hostInsert = `-- name: HostInsert :one
-INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, $9::timestamptz)
+INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, force_ipv4, insecure_until, expires_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::timestamptz, $10::timestamptz)
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
@@ -681,6 +681,7 @@ type HostInsertParams struct {
 	KeyPrefix     string
 	Secure        bool
 	VIP           bool
+	ForceIPv4     bool
 	InsecureUntil *time.Time
 	ExpiresAt     *time.Time
 	Now           time.Time
@@ -695,6 +696,7 @@ func (q *Queries) HostInsert(ctx context.Context, arg HostInsertParams) (Host, e
 		arg.KeyPrefix,
 		arg.Secure,
 		arg.VIP,
+		arg.ForceIPv4,
 		arg.InsecureUntil,
 		arg.ExpiresAt,
 		arg.Now,
@@ -1234,11 +1236,11 @@ func (q *Queries) HostPurge(ctx context.Context, arg HostPurgeParams) ([]HostPur
 
 const hostRekey = `-- name: HostRekey :one
 UPDATE host SET key_sha256 = $1, key_prefix = $2, secure = $3, vip = $4,
-	insecure_until = greatest(insecure_until, $5),
-	expires_at = CASE WHEN $6::boolean THEN $7 WHEN expires_at > $8::timestamptz THEN greatest(expires_at, $9::timestamptz) END,
-	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $8::timestamptz,
+	force_ipv4 = coalesce($5, force_ipv4), insecure_until = greatest(insecure_until, $6),
+	expires_at = CASE WHEN $7::boolean THEN $8 WHEN expires_at > $9::timestamptz THEN greatest(expires_at, $10::timestamptz) END,
+	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = $9::timestamptz,
 	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL
-WHERE fqdn = $10
+WHERE fqdn = $11
 RETURNING id, account_id, fqdn, status, key_sha256, key_prefix, secure, vip, roaming, bound_ip, insecure_until, grace_until, expires_at, client_version, wrapper_version, api_calls, last_refresh, auth_digest, last_seen_at, created_at, updated_at, may_store, allow_from, window_minutes, client_version_pin, deleted_at, deleted_why, force_ipv4, model_override, reasoning_effort_override, labels, note, previous_fqdns, next_key_sha256, next_key_prefix, next_key_sealed, key_until
 `
 
@@ -1247,6 +1249,7 @@ type HostRekeyParams struct {
 	KeyPrefix     string
 	Secure        bool
 	VIP           bool
+	ForceIPv4     *bool
 	InsecureUntil *time.Time
 	SetExpiry     bool
 	ExpiresAt     *time.Time
@@ -1266,6 +1269,7 @@ func (q *Queries) HostRekey(ctx context.Context, arg HostRekeyParams) (Host, err
 		arg.KeyPrefix,
 		arg.Secure,
 		arg.VIP,
+		arg.ForceIPv4,
 		arg.InsecureUntil,
 		arg.SetExpiry,
 		arg.ExpiresAt,

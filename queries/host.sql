@@ -1,7 +1,7 @@
 -- name: HostInsert :one
 -- HostInsert creates a host. It fails with a unique violation when the FQDN is taken.
-INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, insecure_until, expires_at, created_at, updated_at)
-VALUES (@account_id, @fqdn, @key_sha256, @key_prefix, @secure, @vip, @insecure_until, @expires_at, @now::timestamptz, @now::timestamptz)
+INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, force_ipv4, insecure_until, expires_at, created_at, updated_at)
+VALUES (@account_id, @fqdn, @key_sha256, @key_prefix, @secure, @vip, @force_ipv4, @insecure_until, @expires_at, @now::timestamptz, @now::timestamptz)
 RETURNING *;
 
 -- name: HostRekey :one
@@ -11,7 +11,7 @@ RETURNING *;
 -- cleared, and one to come is moved on to @lives_until: the new key must outlive its install token. A pruned host is one
 -- again. A key that was to come after the old one does not.
 UPDATE host SET key_sha256 = @key_sha256, key_prefix = @key_prefix, secure = @secure, vip = @vip,
-	insecure_until = greatest(insecure_until, @insecure_until),
+	force_ipv4 = coalesce(sqlc.narg('force_ipv4'), force_ipv4), insecure_until = greatest(insecure_until, @insecure_until),
 	expires_at = CASE WHEN @set_expiry::boolean THEN @expires_at WHEN expires_at > @now::timestamptz THEN greatest(expires_at, @lives_until::timestamptz) END,
 	bound_ip = NULL, deleted_at = NULL, deleted_why = NULL, updated_at = @now::timestamptz,
 	next_key_sha256 = NULL, next_key_prefix = NULL, next_key_sealed = NULL, key_until = NULL

@@ -138,7 +138,7 @@ func pages() map[string]templ.Component {
 	serve := question()
 	serve.ID, serve.Title, serve.Type, serve.Effects = "serve", "Serve hosts again?", "", nil
 	nobody := templates.Shell{Title: "Log in", Now: now}
-	return map[string]templ.Component{
+	all := map[string]templ.Component{
 		"overview":       templates.Layout(shell("Overview"), templates.Overview(overview(""))),
 		"overview-empty": templates.Layout(session, templates.Overview(emptyOverview())),
 		"switch":         templates.Layout(unknown, templates.SwitchPage(templates.Switch{Known: true}, question())),
@@ -160,6 +160,10 @@ func pages() map[string]templ.Component {
 		"hosts-labels": templates.Layout(shell("Hosts"), templates.HostsLabelsPage(labels(""))),
 		"hosts-window": templates.Layout(shell("Window"), templates.HostsWindowPage(window(""))),
 	}
+	for name, component := range hostPages("") {
+		all[name] = templates.Layout(shell("Host"), component)
+	}
+	return all
 }
 
 // parts are those that no page above has.

@@ -71,6 +71,7 @@ func New(cfg Config) *Surface {
 	s.page("/dashboard/switch", access.PolicyRead, s.showSwitch)
 	s.form("/dashboard/switch", access.PolicyWrite, s.turnSwitch)
 	s.handleHostList()
+	s.handleHost()
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
 	s.handleVisit()
 	s.handleLogin()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -179,6 +180,9 @@ func TestEmptyPages(t *testing.T) {
 	b := newBrowser(t, gatewaytest.Options{})
 	in := b.session(t, access.Owner)
 	for path := range pagesOf(t, b) {
+		if slices.Contains(slices.Collect(maps.Values(examples)), path) {
+			continue // a page of something that an empty gateway does not have
+		}
 		a := b.visit(t, in, path)
 		if a.Status != 200 {
 			t.Errorf("%s: got %d %s", path, a.Status, a.Body)

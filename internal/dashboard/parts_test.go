@@ -296,6 +296,15 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /dashboard/hosts/window": access.HostRead, "POST /dashboard/hosts/window": access.HostWrite,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
+
+		"GET /dashboard/hosts/new": access.HostRead, "POST /dashboard/hosts/new": access.HostEnrol, "GET /dashboard/hosts/{}": access.HostRead,
+		"POST /dashboard/hosts/{}/set": access.HostWrite, "POST /dashboard/hosts/{}/unbind": access.HostWrite, "POST /dashboard/hosts/{}/runs": access.HostWrite,
+		"POST /dashboard/hosts/{}/window": access.HostWrite, "POST /dashboard/hosts/{}/rotate": access.HostWrite,
+		"GET /dashboard/hosts/{}/install": access.HostRead, "POST /dashboard/hosts/{}/install": access.HostEnrol,
+		"GET /dashboard/hosts/{}/clear": access.HostRead, "POST /dashboard/hosts/{}/clear": access.HostWrite,
+		"GET /dashboard/hosts/{}/remove": access.HostRead, "POST /dashboard/hosts/{}/remove": access.HostWrite,
+		"GET /dashboard/hosts/{}/rename": access.HostRead, "POST /dashboard/hosts/{}/rename": access.HostWrite,
+		"GET /dashboard/hosts/{}/notes": access.HostRead, "POST /dashboard/hosts/{}/notes": access.HostWrite,
 	}
 	s := New(Config{})
 	for route, needs := range s.Capabilities() {

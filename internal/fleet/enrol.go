@@ -23,6 +23,7 @@ type Registration struct {
 	Insecure  bool  // may not keep a credential on disk; gets a window of 30 minutes to begin with
 	VIP       bool  // not held back by quota
 	Temporary *bool // gone two hours after its last contact
+	ForceIPv4 *bool // its cdx, and what installs it, connect to nothing by IPv6
 	Rekey     bool  // an existing host gets a new key and its old one dies; otherwise ErrHostExists
 }
 
@@ -85,7 +86,7 @@ func (s *Service) register(ctx context.Context, q *db.Queries, r Registration, e
 		}
 		e.Host, err = q.HostInsert(ctx, db.HostInsertParams{
 			AccountID: account.ID, FQDN: r.FQDN, KeySHA256: e.Key.SHA256(), KeyPrefix: e.Key.Prefix(),
-			Secure: !r.Insecure, VIP: r.VIP, InsecureUntil: windowEnd, ExpiresAt: expiresAt, Now: now,
+			Secure: !r.Insecure, VIP: r.VIP, ForceIPv4: r.ForceIPv4 != nil && *r.ForceIPv4, InsecureUntil: windowEnd, ExpiresAt: expiresAt, Now: now,
 		})
 		if err != nil {
 			return fmt.Errorf("creating %s: %w", r.FQDN, err)
@@ -100,7 +101,7 @@ func (s *Service) register(ctx context.Context, q *db.Queries, r Registration, e
 		}
 		e.Host, err = q.HostRekey(ctx, db.HostRekeyParams{
 			FQDN: r.FQDN, KeySHA256: e.Key.SHA256(), KeyPrefix: e.Key.Prefix(), Secure: !r.Insecure, VIP: r.VIP,
-			InsecureUntil: windowEnd, SetExpiry: r.Temporary != nil, ExpiresAt: expiresAt, LivesUntil: now.Add(max(temporaryLife, s.cfg.InstallTTL)), Now: now,
+			ForceIPv4: r.ForceIPv4, InsecureUntil: windowEnd, SetExpiry: r.Temporary != nil, ExpiresAt: expiresAt, LivesUntil: now.Add(max(temporaryLife, s.cfg.InstallTTL)), Now: now,
 		})
 		if err != nil {
 			return fmt.Errorf("replacing the key of %s: %w", r.FQDN, err)

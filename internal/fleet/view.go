@@ -31,10 +31,10 @@ type Details struct {
 	Users           []api.HostUser // by name: the twenty that were seen last
 }
 
-const (
-	maxRecentDigests = 3
-	maxDetailUsers   = 20
-)
+const maxRecentDigests = 3
+
+// MaxDetailUsers is the most users that Details name.
+const MaxDetailUsers = 20
 
 // Details returns those of some hosts by their ids, in one query however many there are.
 func (s *Service) Details(ctx context.Context, hosts []db.Host) (map[int64]*Details, error) {
@@ -44,7 +44,7 @@ func (s *Service) Details(ctx context.Context, hosts []db.Host) (map[int64]*Deta
 		ids = append(ids, hosts[i].ID)
 		own[hosts[i].ID] = hosts[i].AuthDigest
 	}
-	rows, err := s.store.HostDetails(ctx, db.HostDetailsParams{Hosts: ids, MaxUsers: maxDetailUsers})
+	rows, err := s.store.HostDetails(ctx, db.HostDetailsParams{Hosts: ids, MaxUsers: MaxDetailUsers})
 	if err != nil {
 		return nil, fmt.Errorf("reading about %d hosts: %w", len(ids), err)
 	}

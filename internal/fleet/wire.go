@@ -25,9 +25,17 @@ func WireEnrolment(e *Enrolment, trust publictls.Trust) *api.RegisterResponse {
 	return &api.RegisterResponse{
 		Host: api.RegisteredHost{Host: Wire(&e.Host), APIKey: e.Key.Reveal(), ID: e.Host.ID},
 		Installer: api.Installer{
-			Token: e.Token.Reveal(), URL: e.URL, Command: trust.Command(e.URL), CA: trust.CA, ExpiresAt: api.Time{Time: e.ExpiresAt},
+			Token: e.Token.Reveal(), URL: e.URL, Command: e.Command(trust), CA: trust.CA, ExpiresAt: api.Time{Time: e.ExpiresAt},
 		},
 	}
+}
+
+// Command is the line that makes a machine the host, for one that needs the given trust.
+func (e *Enrolment) Command(trust publictls.Trust) string {
+	if e.Host.ForceIPv4 {
+		return trust.Command(e.URL, "-4")
+	}
+	return trust.Command(e.URL)
 }
 
 func windowOf(h *db.Host) *int {

@@ -23,10 +23,14 @@ type Trust struct {
 func (t Trust) ByHand() bool { return t.CA != "" && len(t.Pins) == 0 }
 
 // Command is the line that runs the script at an address, which is one below a gateway's public URL, in a machine's
-// shell. Where keys are pinned, curl is told to ask for nothing else: whoever has another key gets no answer.
-func (t Trust) Command(address string) string {
+// shell. Where keys are pinned, curl is told to ask for nothing else: whoever has another key gets no answer. options are
+// curl's, besides.
+func (t Trust) Command(address string, options ...string) string {
 	if strings.ContainsAny(address, "[]") {
 		address = "'" + address + "'" // an IPv6 address is a pattern to shells
+	}
+	for _, option := range options {
+		address = option + " " + address
 	}
 	if len(t.Pins) == 0 {
 		return "curl -fsSL " + address + " | sh"

@@ -333,6 +333,18 @@
     $("[data-minutes]", event.target.form).textContent = text;
   });
 
+  // ---------- page of a host ----------
+
+  // A range of 0 to 1000 that stands beside a number: short lengths have more room than long ones.
+  function watchLength(range) {
+    const number = document.getElementById(range.dataset.log);
+    range.addEventListener("input", () => { number.value = Math.max(1, Math.round(number.max * Math.expm1(range.value / 250) / Math.expm1(4))); });
+    number.addEventListener("input", () => { range.value = Math.round(250 * Math.log1p(Math.expm1(4) * number.value / number.max)); });
+  }
+
+  all("[data-log]").forEach(watchLength);
+  document.addEventListener("htmx:load", (event) => all("[data-log]", event.target).forEach(watchLength));
+
   all("[data-confirm]").forEach(watchConfirmation);
   document.addEventListener("htmx:load", (event) => all("[data-confirm]", event.target).forEach(watchConfirmation));
 })();
