@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"flag"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -138,7 +139,7 @@ func pages() map[string]templ.Component {
 	serve := question()
 	serve.ID, serve.Title, serve.Type, serve.Effects = "serve", "Serve hosts again?", "", nil
 	nobody := templates.Shell{Title: "Log in", Now: now}
-	return map[string]templ.Component{
+	all := map[string]templ.Component{
 		"overview":       templates.Layout(shell("Overview"), templates.Overview(overview(""))),
 		"overview-empty": templates.Layout(session, templates.Overview(emptyOverview())),
 		"switch":         templates.Layout(unknown, templates.SwitchPage(templates.Switch{Known: true}, question())),
@@ -155,6 +156,8 @@ func pages() map[string]templ.Component {
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
 	}
+	maps.Copy(all, credentialPages())
+	return all
 }
 
 // parts are those that no page above has.

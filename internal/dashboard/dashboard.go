@@ -71,6 +71,8 @@ func New(cfg Config) *Surface {
 	s.page("/dashboard/switch", access.PolicyRead, s.showSwitch)
 	s.form("/dashboard/switch", access.PolicyWrite, s.turnSwitch)
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
+	s.handleCredentials()
+	s.handleStart()
 	s.handleVisit()
 	s.handleLogin()
 	s.handleStatic()
