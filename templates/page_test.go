@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"flag"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -163,6 +164,7 @@ func pages() map[string]templ.Component {
 	for name, component := range hostPages("") {
 		all[name] = templates.Layout(shell("Host"), component)
 	}
+	maps.Copy(all, credentialPages())
 	return all
 }
 

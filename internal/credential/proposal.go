@@ -100,11 +100,37 @@ func (s *Service) Proposals(ctx context.Context, accountID int64, query Proposal
 	for _, row := range rows {
 		p := Proposal{CredentialProposalListRow: row}
 		if row.DecidedAt == nil {
-			p.Warnings = adoptionWarnings(&current, offer{row.ChatGPTAccount, row.AccessExpiresAt, row.HasRefreshToken, row.BaseGeneration}, s.now())
+			p.warn(&current, s.now())
 		}
 		page = append(page, p)
 	}
 	return page, more, nil
+}
+
+// Proposed returns one proposal as Proposals lists it. Errors: ErrNoProposal.
+func (s *Service) Proposed(ctx context.Context, id uuid.UUID) (*Proposal, error) {
+	row, err := proposal(ctx, s.store.Queries, id)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proposal{CredentialProposalListRow: db.CredentialProposalListRow{
+		ID: row.ID, HostID: row.HostID, FQDN: row.FQDN, Digest: row.Digest, ChatGPTAccount: row.ChatGPTAccount, HasRefreshToken: row.RefreshSHA256 != nil,
+		AccessIssuedAt: row.AccessIssuedAt, AccessExpiresAt: row.AccessExpiresAt, LastRefresh: row.LastRefresh, BaseGeneration: row.BaseGeneration,
+		CreatedAt: row.CreatedAt, DecidedAt: row.DecidedAt, Decision: row.Decision, DecidedBy: row.DecidedBy,
+	}}
+	if row.DecidedAt == nil {
+		_, current, err := currentOf(ctx, s.store.Queries, row.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		p.warn(&current, s.now())
+	}
+	return p, nil
+}
+
+// warn adds what to know before a proposal that waits is adopted.
+func (p *Proposal) warn(current *Generation, now time.Time) {
+	p.Warnings = adoptionWarnings(current, offer{p.ChatGPTAccount, p.AccessExpiresAt, p.HasRefreshToken, p.BaseGeneration}, now)
 }
 
 func proposal(ctx context.Context, q *db.Queries, id uuid.UUID) (*db.CredentialProposal, error) {
@@ -145,12 +171,13 @@ func adoptionWarnings(current *Generation, o offer, now time.Time) (warnings []W
 
 // AdoptOptions are the terms of an adoption.
 type AdoptOptions struct {
-	Confirm bool // the admin accepts the warnings
+	Seen    int64 // the generation that was canonical when the admin looked; 0: whatever is
+	Confirm bool  // he accepts the warnings
 }
 
 // Adopt makes a proposal the fleet's login, and begins a new lineage with it.
 //
-// Errors: ErrNoProposal, ErrProposalDecided, ErrProposalSpent, ErrRisky, ErrUnreadable, ErrContended. On any error the
+// Errors: ErrNoProposal, ErrProposalDecided, ErrProposalSpent, ErrMovedOn, ErrRisky, ErrUnreadable, ErrContended. On any error the
 // canonical credential and the proposal are unchanged.
 func (s *Service) Adopt(ctx context.Context, id uuid.UUID, opts AdoptOptions, by audit.Actor) (*Outcome, error) {
 	return s.untilSettled(ctx, func(q *db.Queries, outcome *Outcome) error {
@@ -161,6 +188,9 @@ func (s *Service) Adopt(ctx context.Context, id uuid.UUID, opts AdoptOptions, by
 		row, current, err := currentOf(ctx, q, p.AccountID)
 		if err != nil {
 			return err
+		}
+		if opts.Seen != 0 && opts.Seen != current.Number {
+			return ErrMovedOn.With("generation", current.Number)
 		}
 		outcome.Verdict, outcome.Current = Unchanged, current
 		theirs := &Version{AccessSHA256: p.AccessSHA256, RefreshSHA256: p.RefreshSHA256}

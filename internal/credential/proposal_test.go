@@ -274,3 +274,33 @@ func TestAdoptRace(t *testing.T) {
 		t.Errorf("got %v, want one decision", won)
 	}
 }
+
+// Who decides on what he saw does not decide on what has come since.
+func TestAdoptAfterTheLoginHasMovedOn(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	quiet, other := s.quiet(t), s.host(t, "other.example")
+	s.put(t, other, login(0), credential.Digest{})
+	s.put(t, quiet, login(time.Hour), credential.Digest{})
+	id := s.proposals(t, credential.ProposalPending)[0].ID
+	seen, err := s.Proposed(t.Context(), id)
+	if err != nil || seen.FQDN != "quiet.example" || len(seen.Warnings) != 0 || !seen.HasRefreshToken {
+		t.Fatalf("got %+v, %v", seen, err)
+	}
+	s.put(t, other, login(2*time.Hour), credential.Digest{})
+	if _, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Seen: 1, Confirm: true}, admin); !errors.Is(err, credential.ErrMovedOn) {
+		t.Errorf("got %v", err)
+	}
+	if seen, err = s.Proposed(t.Context(), id); err != nil || !slices.Equal(seen.Warnings, []credential.Warning{credential.WarnMovedOn}) || seen.DecidedAt != nil {
+		t.Errorf("got %+v, %v", seen, err)
+	}
+	if outcome, err := s.Adopt(t.Context(), id, credential.AdoptOptions{Seen: 2, Confirm: true}, admin); err != nil || outcome.Current.Number != 3 {
+		t.Errorf("got %+v, %v", outcome, err)
+	}
+	if seen, err = s.Proposed(t.Context(), id); err != nil || seen.Warnings != nil || *seen.Decision != credential.ProposalAdopted {
+		t.Errorf("once it is decided: got %+v, %v", seen, err)
+	}
+	if _, err := s.Proposed(t.Context(), uuid.New()); !errors.Is(err, credential.ErrNoProposal) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -73,6 +73,8 @@ func New(cfg Config) *Surface {
 	s.handleHostList()
 	s.handleHost()
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
+	s.handleCredentials()
+	s.handleStart()
 	s.handleVisit()
 	s.handleLogin()
 	s.handleStatic()

@@ -55,6 +55,9 @@ func (s *Surface) overview(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	if leadsToStart(v, facts) {
+		return page{GoTo: pathStart}, nil
+	}
 	shown := overviewPage(facts)
 	return page{
 		Title: "Overview", Path: home, Body: templates.Overview(shown),
@@ -104,7 +107,7 @@ func (s *Surface) overviewFacts(v *visit) (*overviewFacts, error) {
 
 // addEvents adds the newest entries of the audit trail.
 func (s *Surface) addEvents(v *visit, f *overviewFacts) (err error) {
-	if f.events, err = s.cfg.Store.AuditPage(v.Context(), db.AuditPageParams{Max: maxEvents}); err != nil {
+	if f.events, err = s.cfg.Store.AuditPage(v.Context(), db.AuditPageParams{Descending: true, Max: maxEvents}); err != nil {
 		return fmt.Errorf("reading the audit trail: %w", err)
 	}
 	f.names, err = s.cfg.Fleet.Names(v.Context(), hostsOf(f.events))
@@ -151,8 +154,11 @@ func overviewPage(f *overviewFacts) templates.OverviewPage {
 	for i := range f.events {
 		p.Events = append(p.Events, event(&f.events[i], f.names, f.now))
 	}
+	if f.has(pathStart) && f.unstarted() {
+		p.Actions = append(p.Actions, templates.Action{Label: "Guided setup", Href: pathStart})
+	}
 	if f.has("/dashboard/hosts/new") {
-		p.Actions = []templates.Action{{Label: "Add host", Icon: "add", Href: "/dashboard/hosts/new", Kind: templates.Primary, Why: f.why(access.HostEnrol)}}
+		p.Actions = append(p.Actions, templates.Action{Label: "Add host", Icon: "add", Href: "/dashboard/hosts/new", Kind: templates.Primary, Why: f.why(access.HostEnrol)})
 	}
 	return p
 }

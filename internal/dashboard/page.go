@@ -121,7 +121,8 @@ type page struct {
 	// Parts are what htmx may ask for alone, by the id of the element that is to be replaced (hx-target). A request for
 	// another element gets the whole body.
 	Parts  map[string]templ.Component
-	Status int // 0: 200; 422: a form was shown again with what is wrong
+	GoTo   string // where the browser is sent instead; "": the page is shown
+	Status int    // 0: 200; 422: a form was shown again with what is wrong
 }
 
 // outcome is what a form comes to: a page, or done.
@@ -149,6 +150,10 @@ func (d done) answer(_ *Surface, w http.ResponseWriter, v *visit) error {
 
 // show writes a page, or for htmx the part of it that it wants.
 func (s *Surface) show(w http.ResponseWriter, v *visit, p page) error {
+	if p.GoTo != "" {
+		http.Redirect(w, v.Request.Request, p.GoTo, http.StatusSeeOther)
+		return nil
+	}
 	said := recall(w, v.Request.Request)
 	if byHTMX(v.Request.Request) {
 		w.Header().Set("Vary", "HX-Request, HX-Target")

@@ -97,8 +97,15 @@ func (b *browser) mallory(t *testing.T) {
 	}
 }
 
-// examples are addresses of the pages whose path has a part to be filled in. Pages of a login link are in TestLogin.
-var examples = map[string]string{"/dashboard/login/{}": "", "/dashboard/{}": ""}
+// examples are addresses of the pages whose path has a part to be filled in. Pages of a login link are in TestLogin, those of single
+// generations and proposals in TestHostileCredentials.
+var examples = map[string]string{
+	"/dashboard/{}":                       "",
+	"/dashboard/login/{}":                 "",
+	"/dashboard/credentials/{}":           "",
+	"/dashboard/credentials/{}/rollback":  "",
+	"/dashboard/credentials/proposals/{}": "",
+}
 
 // pagesOf are the addresses of all pages, with what each needs. What is no page is left out: files, the stream, redirects.
 func pagesOf(t *testing.T, b *browser) map[string]access.Capability {

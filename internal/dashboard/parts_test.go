@@ -202,6 +202,7 @@ func TestSendingHasADeadlineAndSilenceHasNone(t *testing.T) {
 func TestMenu(t *testing.T) {
 	t.Parallel()
 	s := New(Config{})
+	s.needs = map[string]access.Capability{"GET /dashboard": access.HostRead}
 	s.page("/dashboard/access", access.AdminRead, nil)
 	s.page("/dashboard/hosts", access.HostRead, nil)
 	visitor := &visit{Visitor: door.Visitor{By: access.Session, Grant: access.Grant{Role: access.Viewer}}}
@@ -305,6 +306,15 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /dashboard/hosts/{}/remove": access.HostRead, "POST /dashboard/hosts/{}/remove": access.HostWrite,
 		"GET /dashboard/hosts/{}/rename": access.HostRead, "POST /dashboard/hosts/{}/rename": access.HostWrite,
 		"GET /dashboard/hosts/{}/notes": access.HostRead, "POST /dashboard/hosts/{}/notes": access.HostWrite,
+
+		"GET /dashboard/credentials": access.CredentialRead, "POST /dashboard/credentials": access.CredentialWrite, "POST /dashboard/credentials/seed": access.SeedWrite,
+		"GET /dashboard/credentials/reveal": access.CredentialRead, "POST /dashboard/credentials/reveal": access.CredentialReveal,
+		"GET /dashboard/credentials/{}": access.CredentialRead, "GET /dashboard/credentials/{}/rollback": access.CredentialRead, "POST /dashboard/credentials/{}/rollback": access.CredentialWrite,
+		"GET /dashboard/credentials/proposals/{}": access.CredentialRead, "POST /dashboard/credentials/proposals/{}/adopt": access.CredentialWrite,
+		"POST /dashboard/credentials/proposals/{}/discard": access.CredentialWrite, "POST /dashboard/credentials/proposals/{}/reopen": access.CredentialWrite,
+
+		"GET /dashboard/start": access.HostRead, "POST /dashboard/start": access.CredentialWrite, "POST /dashboard/start/seed": access.SeedWrite,
+		"POST /dashboard/start/host": access.HostEnrol, "POST /dashboard/start/skip": access.Self,
 	}
 	s := New(Config{})
 	for route, needs := range s.Capabilities() {

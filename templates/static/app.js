@@ -201,6 +201,67 @@
     setTimeout(() => { label.textContent = before; }, 1500);
   });
 
+  // ---------- uploading a login ----------
+
+  // judge says what is in an auth.json without showing any of it, or what is wrong with it. The gateway judges in any case.
+  function judge(content, most) {
+    if (new Blob([content]).size > most - 2048) return { wrong: "This is too long for a login." };
+    let auth;
+    try {
+      auth = JSON.parse(content);
+    } catch {
+      return { wrong: "This is not JSON. Take auth.json as Codex wrote it, whole." };
+    }
+    if (typeof auth !== "object" || auth === null || Array.isArray(auth)) return { wrong: "This is JSON, but no auth.json." };
+    if (!auth.tokens?.access_token && !auth.OPENAI_API_KEY && !auth.auths) return { wrong: "There is no token in it. Is Codex logged in there?" };
+    const at = new Date(auth.last_refresh);
+    if (!auth.last_refresh || Number.isNaN(at.getTime())) return { wrong: "It has no last_refresh, which every auth.json has." };
+    const token = auth.tokens?.refresh_token ? "with a refresh token" : "without a refresh token: it ends with its access token";
+    return { text: `A login refreshed ${at.toISOString().slice(0, 16).replace("T", " ")} UTC, ${token}.` };
+  }
+
+  // watchLogin looks at what a form is about to upload, and has a file dropped on it.
+  function watchLogin(form) {
+    const file = $('input[type="file"]', form);
+    const text = $("textarea", form);
+    const said = $("[data-login-said]", form);
+    const drop = $(".drop", form);
+    const button = $("button.btn-p", form);
+    if (button.disabled) return;
+    const hint = said.textContent;
+
+    function tell(content, name) {
+      const found = content.trim() ? judge(content, Number(form.dataset.login)) : { text: hint };
+      said.textContent = name && content.trim() ? `${name}: ${found.wrong ?? found.text}` : found.wrong ?? found.text;
+      said.className = found.wrong ? "t-bad" : content.trim() ? "t-ok" : "faint";
+      text.setAttribute("aria-invalid", String(Boolean(found.wrong) && !name));
+      button.disabled = Boolean(found.wrong);
+    }
+
+    file.addEventListener("change", async () => {
+      text.value = "";
+      tell(file.files.length ? await file.files[0].text() : "", file.files[0]?.name);
+    });
+    text.addEventListener("input", () => {
+      file.value = "";
+      tell(text.value);
+    });
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        drop.classList.toggle("drop-over", name === "dragover");
+      });
+    }
+    drop.addEventListener("drop", (event) => {
+      if (!event.dataTransfer.files.length) return;
+      const one = new DataTransfer();
+      one.items.add(event.dataTransfer.files[0]);
+      file.files = one.files;
+      file.dispatchEvent(new Event("change"));
+    });
+    form.addEventListener("submit", () => { button.setAttribute("aria-busy", "true"); });
+  }
+
   // ---------- times ----------
 
   function length(seconds) {
@@ -347,4 +408,5 @@
 
   all("[data-confirm]").forEach(watchConfirmation);
   document.addEventListener("htmx:load", (event) => all("[data-confirm]", event.target).forEach(watchConfirmation));
+  document.addEventListener("htmx:load", (event) => all("form[data-login]", event.target).forEach(watchLogin));
 })();
