@@ -154,6 +154,11 @@ func pages() map[string]templ.Component {
 		"refusal-bare": templates.Bare(nobody, templates.Refusal(templates.RefusalPage{Title: "Log in", Text: "Make a login link.", Command: "cdxgate admin link", RequestID: "01K9ZQ4M8T", At: now})),
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
+
+		"usage":         templates.Layout(shell("Usage and cost"), templates.Usage(usagePage(""))),
+		"usage-empty":   templates.Layout(shell("Usage and cost"), templates.Usage(emptyUsage())),
+		"usage-reports": templates.Layout(shell("Reports"), templates.UsageReportList(usageReports(""))),
+		"usage-report":  templates.Layout(shell("Report 8"), templates.UsageReportShow(usageReport(""))),
 	}
 }
 

@@ -201,9 +201,9 @@ func TestSendingHasADeadlineAndSilenceHasNone(t *testing.T) {
 // The menu shows pages that there are, in its order, and says why a role may not see one.
 func TestMenu(t *testing.T) {
 	t.Parallel()
-	s := New(Config{})
-	s.page("/dashboard/access", access.AdminRead, nil)
-	s.page("/dashboard/hosts", access.HostRead, nil)
+	s := &Surface{needs: map[string]access.Capability{
+		"GET /dashboard": access.HostRead, "GET /dashboard/access": access.AdminRead, "GET /dashboard/hosts": access.HostRead,
+	}}
 	visitor := &visit{Visitor: door.Visitor{By: access.Session, Grant: access.Grant{Role: access.Viewer}}}
 	var got []string
 	for _, group := range s.menu(visitor) {
@@ -292,6 +292,8 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /": openToAll, "GET /admin": openToAll, "GET /dashboard/{}": openToAll,
 		"GET /dashboard": access.HostRead, "GET /dashboard/jump": access.HostRead, "GET /dashboard/events": access.Self,
 		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite,
+		"GET /dashboard/usage": access.UsageRead, "GET /dashboard/usage.csv": access.UsageRead, "GET /dashboard/usage/days.csv": access.UsageRead,
+		"GET /dashboard/usage/ingests": access.UsageRead, "GET /dashboard/usage/ingests/{}": access.UsageRead, "GET /dashboard/usage/ingests.csv": access.UsageRead,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
 	}
