@@ -39,6 +39,7 @@ func (r iteratorForUsageEntryInsert) Values() ([]interface{}, error) {
 		r.rows[0].Cached,
 		r.rows[0].Reasoning,
 		r.rows[0].Model,
+		r.rows[0].Username,
 	}, nil
 }
 
@@ -47,5 +48,5 @@ func (r iteratorForUsageEntryInsert) Err() error {
 }
 
 func (q *Queries) UsageEntryInsert(ctx context.Context, arg []UsageEntryInsertParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"usage_entry"}, []string{"ingest_id", "host_id", "at", "line", "total", "input", "output", "cached", "reasoning", "model"}, &iteratorForUsageEntryInsert{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"usage_entry"}, []string{"ingest_id", "host_id", "at", "line", "total", "input", "output", "cached", "reasoning", "model", "username"}, &iteratorForUsageEntryInsert{rows: arg})
 }

@@ -127,6 +127,32 @@ func migratedTo(t *testing.T, version int32) *db.Store {
 	return open(t, url, db.Options{})
 }
 
+// Usage of before 016 is in the sums by day, that of hosts that are gone and that without a model or numbers included.
+func TestMigrateFrom015(t *testing.T) {
+	t.Parallel()
+	store := migratedTo(t, 15)
+	exec(t, store, `INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, created_at, updated_at)
+		VALUES (1, 'a.example', decode(repeat('ab', 32), 'hex'), 'abababab', now(), now())`)
+	exec(t, store, `INSERT INTO usage_ingest (host_id, at, entries, body_sha256) VALUES (1, '2026-01-01', 1, sha256('x'))`)
+	exec(t, store, `INSERT INTO usage_entry (ingest_id, host_id, at, total, model, cost) VALUES
+		(1, 1, '2026-01-01 23:59:59.999999Z', 9223372036854775807, 'm', 0.5), (1, 1, '2026-01-01 00:00:00Z', 9223372036854775807, 'm', NULL),
+		(1, NULL, '2026-01-02 00:30:00+01:00', 3, NULL, NULL), (1, 1, '2026-01-02 00:00:00Z', NULL, NULL, NULL)`)
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "2026-01-01  1 1 0 3 0, 2026-01-01 m 2 2 1 18446744073709551614 0.500000, 2026-01-02  1 0 0 0 0"
+	if got := one[string](t, store, "SELECT string_agg(concat_ws(' ', day, model, entries, counted, priced, total, cost), ', ' ORDER BY day, model) FROM usage_day"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := one[string](t, store, "SELECT string_agg(concat_ws(' ', day, host_id, model, username, total), ', ' ORDER BY day, host_id) FROM usage_host_day"); got != "2026-01-01 0   3, 2026-01-01 1 m  18446744073709551614, 2026-01-02 1   0" {
+		t.Errorf("got %s", got)
+	}
+	exec(t, store, "DELETE FROM usage_ingest")
+	if n := one[int64](t, store, "SELECT (SELECT count(*) FROM usage_day) + (SELECT count(*) FROM usage_host_day)"); n != 0 {
+		t.Errorf("got %d sums of nothing", n)
+	}
+}
+
 // A certificate of before there were roles could do everything, and still can; a new one must say.
 func TestMigrateFrom008(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // A login that hosts share. A fresh installation has one, named default.
@@ -482,6 +483,24 @@ type SigningKey struct {
 	CreatedAt time.Time
 }
 
+// Sums of usage_entry by day, UTC, and model. A few rows for each day, however many hosts there are.
+type UsageDay struct {
+	Day time.Time
+	// Empty: the entries did not say.
+	Model   string
+	Entries int64
+	// Of the entries, those that have a number of tokens at all.
+	Counted int64
+	// Of the entries, those that have a cost.
+	Priced    int64
+	Total     pgtype.Numeric
+	Input     pgtype.Numeric
+	Output    pgtype.Numeric
+	Cached    pgtype.Numeric
+	Reasoning pgtype.Numeric
+	Cost      pgtype.Numeric
+}
+
 // Tokens of one session, as a host reported them. NULL: the report did not say.
 type UsageEntry struct {
 	ID        int64
@@ -497,6 +516,27 @@ type UsageEntry struct {
 	Model     *string
 	// In the currency of the price list. NULL: no price was known.
 	Cost *float64
+	// System user who ran cdx on the host. NULL: the report did not say.
+	Username *string
+}
+
+// Sums of usage_entry as in usage_day, told apart by host and user as well.
+type UsageHostDay struct {
+	Day time.Time
+	// 0: of hosts that are gone. No reference: entries of a host that is removed move there by themselves.
+	HostID int64
+	Model  string
+	// Empty: the entries did not say.
+	Username  string
+	Entries   int64
+	Counted   int64
+	Priced    int64
+	Total     pgtype.Numeric
+	Input     pgtype.Numeric
+	Output    pgtype.Numeric
+	Cached    pgtype.Numeric
+	Reasoning pgtype.Numeric
+	Cost      pgtype.Numeric
 }
 
 // One report of a host: the envelope of its entries, with their sums.

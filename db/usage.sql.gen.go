@@ -11,53 +11,6 @@ import (
 	"time"
 )
 
-const usageDays = `-- name: UsageDays :many
-SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')::text AS day,
-	least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
-	count(cost) AS priced, coalesce(sum(cost), 0)::double precision AS cost
-FROM usage_ingest WHERE at >= $1::timestamptz GROUP BY 1 ORDER BY 1
-`
-
-type UsageDaysRow struct {
-	Day    string
-	Total  int64
-	Input  int64
-	Output int64
-	Cached int64
-	Priced int64
-	Cost   float64
-}
-
-// UsageDays adds up what was reported on each day, UTC, that has reports; priced is how many of them have a cost.
-func (q *Queries) UsageDays(ctx context.Context, since time.Time) ([]UsageDaysRow, error) {
-	rows, err := q.db.Query(ctx, usageDays, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []UsageDaysRow
-	for rows.Next() {
-		var i UsageDaysRow
-		if err := rows.Scan(
-			&i.Day,
-			&i.Total,
-			&i.Input,
-			&i.Output,
-			&i.Cached,
-			&i.Priced,
-			&i.Cost,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const usageEntriesCount = `-- name: UsageEntriesCount :one
 SELECT coalesce(sum(entries), 0)::bigint FROM usage_ingest WHERE host_id = $1::bigint AND at >= $2::timestamptz
 `
@@ -76,7 +29,7 @@ func (q *Queries) UsageEntriesCount(ctx context.Context, arg UsageEntriesCountPa
 }
 
 const usageEntriesOf = `-- name: UsageEntriesOf :many
-SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry WHERE ingest_id = $1 ORDER BY id
+SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost, username FROM usage_entry WHERE ingest_id = $1 ORDER BY id
 `
 
 func (q *Queries) UsageEntriesOf(ctx context.Context, ingestID int64) ([]UsageEntry, error) {
@@ -101,6 +54,7 @@ func (q *Queries) UsageEntriesOf(ctx context.Context, ingestID int64) ([]UsageEn
 			&i.Reasoning,
 			&i.Model,
 			&i.Cost,
+			&i.Username,
 		); err != nil {
 			return nil, err
 		}
@@ -113,7 +67,7 @@ func (q *Queries) UsageEntriesOf(ctx context.Context, ingestID int64) ([]UsageEn
 }
 
 const usageEntriesSince = `-- name: UsageEntriesSince :many
-SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry WHERE host_id = $1::bigint AND at >= $2::timestamptz ORDER BY id
+SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost, username FROM usage_entry WHERE host_id = $1::bigint AND at >= $2::timestamptz ORDER BY id
 `
 
 type UsageEntriesSinceParams struct {
@@ -144,6 +98,7 @@ func (q *Queries) UsageEntriesSince(ctx context.Context, arg UsageEntriesSincePa
 			&i.Reasoning,
 			&i.Model,
 			&i.Cost,
+			&i.Username,
 		); err != nil {
 			return nil, err
 		}
@@ -166,18 +121,7 @@ type UsageEntryInsertParams struct {
 	Cached    *int64
 	Reasoning *int64
 	Model     *string
-}
-
-const usageFirst = `-- name: UsageFirst :one
-SELECT at FROM usage_ingest ORDER BY at LIMIT 1
-`
-
-// UsageFirst is when the oldest report came. No row: there is none.
-func (q *Queries) UsageFirst(ctx context.Context) (time.Time, error) {
-	row := q.db.QueryRow(ctx, usageFirst)
-	var at time.Time
-	err := row.Scan(&at)
-	return at, err
+	Username  *string
 }
 
 const usageIngestByKey = `-- name: UsageIngestByKey :one
@@ -211,12 +155,15 @@ func (q *Queries) UsageIngestByKey(ctx context.Context, arg UsageIngestByKeyPara
 }
 
 const usageIngestCount = `-- name: UsageIngestCount :one
-SELECT count(*) FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
-WHERE ($1::bigint IS NULL OR i.host_id = $1)
-	AND ($2::timestamptz IS NULL OR i.at >= $2)
-	AND ($3::timestamptz IS NULL OR i.at < $3)
-	AND ($4::text = '' OR strpos(h.fqdn, lower($4)) > 0 OR strpos(host(i.ip), lower($4)) > 0
-		OR i.id = $5::bigint OR i.host_id = $5)
+SELECT count(*) FROM (
+	SELECT FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+	WHERE ($1::bigint IS NULL OR i.host_id = $1)
+		AND ($2::timestamptz IS NULL OR i.at >= $2)
+		AND ($3::timestamptz IS NULL OR i.at < $3)
+		AND ($4::text = '' OR strpos(h.fqdn, lower($4)) > 0 OR strpos(host(i.ip), lower($4)) > 0
+			OR i.id = $5::bigint OR i.host_id = $5)
+	LIMIT $6
+) found
 `
 
 type UsageIngestCountParams struct {
@@ -225,9 +172,10 @@ type UsageIngestCountParams struct {
 	Until  *time.Time
 	Search string
 	Wanted *int64
+	Most   int32
 }
 
-// UsageIngestCount is how many reports UsageIngestPage has parts of.
+// UsageIngestCount is how many reports UsageIngestPage has parts of, at most @most.
 func (q *Queries) UsageIngestCount(ctx context.Context, arg UsageIngestCountParams) (int64, error) {
 	row := q.db.QueryRow(ctx, usageIngestCount,
 		arg.HostID,
@@ -235,10 +183,51 @@ func (q *Queries) UsageIngestCount(ctx context.Context, arg UsageIngestCountPara
 		arg.Until,
 		arg.Search,
 		arg.Wanted,
+		arg.Most,
 	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const usageIngestGet = `-- name: UsageIngestGet :one
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id WHERE i.id = $1
+`
+
+type UsageIngestGetRow struct {
+	ID        int64
+	HostID    *int64
+	At        time.Time
+	IP        *netip.Addr
+	Entries   int32
+	Total     *int64
+	Input     *int64
+	Output    *int64
+	Cached    *int64
+	Reasoning *int64
+	Cost      *float64
+	FQDN      *string
+}
+
+func (q *Queries) UsageIngestGet(ctx context.Context, id int64) (UsageIngestGetRow, error) {
+	row := q.db.QueryRow(ctx, usageIngestGet, id)
+	var i UsageIngestGetRow
+	err := row.Scan(
+		&i.ID,
+		&i.HostID,
+		&i.At,
+		&i.IP,
+		&i.Entries,
+		&i.Total,
+		&i.Input,
+		&i.Output,
+		&i.Cached,
+		&i.Reasoning,
+		&i.Cost,
+		&i.FQDN,
+	)
+	return i, err
 }
 
 const usageIngestInsert = `-- name: UsageIngestInsert :one
@@ -278,6 +267,84 @@ func (q *Queries) UsageIngestInsert(ctx context.Context, arg UsageIngestInsertPa
 	var id int64
 	err := row.Scan(&id)
 	return id, err
+}
+
+const usageIngestNewest = `-- name: UsageIngestNewest :many
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+WHERE ($1::timestamptz IS NULL OR (i.at, i.id) < ($1, $2::bigint))
+	AND ($3::bigint IS NULL OR i.host_id = $3)
+	AND ($4::text = '' OR strpos(h.fqdn, lower($4)) > 0 OR strpos(host(i.ip), lower($4)) > 0
+		OR i.id = $5::bigint OR i.host_id = $5)
+ORDER BY i.at DESC, i.id DESC LIMIT $7 OFFSET $6
+`
+
+type UsageIngestNewestParams struct {
+	BeforeAt *time.Time
+	BeforeID *int64
+	HostID   *int64
+	Search   string
+	Wanted   *int64
+	Skip     int32
+	Max      int32
+}
+
+type UsageIngestNewestRow struct {
+	ID        int64
+	HostID    *int64
+	At        time.Time
+	IP        *netip.Addr
+	Entries   int32
+	Total     *int64
+	Input     *int64
+	Output    *int64
+	Cached    *int64
+	Reasoning *int64
+	Cost      *float64
+	FQDN      *string
+}
+
+// UsageIngestNewest is UsageIngestPage for the order that pages have by themselves, which an index knows: the newest first,
+// from before a report on, or all.
+func (q *Queries) UsageIngestNewest(ctx context.Context, arg UsageIngestNewestParams) ([]UsageIngestNewestRow, error) {
+	rows, err := q.db.Query(ctx, usageIngestNewest,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.HostID,
+		arg.Search,
+		arg.Wanted,
+		arg.Skip,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageIngestNewestRow
+	for rows.Next() {
+		var i UsageIngestNewestRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.HostID,
+			&i.At,
+			&i.IP,
+			&i.Entries,
+			&i.Total,
+			&i.Input,
+			&i.Output,
+			&i.Cached,
+			&i.Reasoning,
+			&i.Cost,
+			&i.FQDN,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const usageIngestPage = `-- name: UsageIngestPage :many
@@ -408,7 +475,7 @@ WITH sums AS (
 		least(coalesce(sum(e.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(e.cached), 0), 9223372036854775807)::bigint AS cached,
 		least(coalesce(sum(e.reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(e.cost) AS priced, coalesce(sum(e.cost), 0)::double precision AS cost,
 		least(coalesce(sum(e.cost) * 1000000, -1), 9223372036854775807)::bigint AS price
-	FROM (SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost FROM usage_entry ORDER BY id DESC LIMIT $6) e
+	FROM (SELECT id, ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, cost, username FROM usage_entry ORDER BY id DESC LIMIT $6) e
 	WHERE $7::text = '' OR strpos(lower(e.line), lower($7)) > 0
 	GROUP BY e.line
 ), ranked AS (
@@ -493,7 +560,7 @@ func (q *Queries) UsageLines(ctx context.Context, arg UsageLinesParams) ([]Usage
 }
 
 const usagePage = `-- name: UsagePage :many
-SELECT e.id, e.ingest_id, e.host_id, e.at, e.line, e.total, e.input, e.output, e.cached, e.reasoning, e.model, e.cost, h.fqdn, rank.number::bigint AS number, rank.name::text AS name
+SELECT e.id, e.ingest_id, e.host_id, e.at, e.line, e.total, e.input, e.output, e.cached, e.reasoning, e.model, e.cost, e.username, h.fqdn, rank.number::bigint AS number, rank.name::text AS name
 FROM usage_entry e LEFT JOIN host h ON h.id = e.host_id
 	CROSS JOIN LATERAL (SELECT (CASE $1::text
 		WHEN 'total' THEN coalesce(e.total, -1) WHEN 'input' THEN coalesce(e.input, -1) WHEN 'output' THEN coalesce(e.output, -1)
@@ -577,6 +644,7 @@ func (q *Queries) UsagePage(ctx context.Context, arg UsagePageParams) ([]UsagePa
 			&i.UsageEntry.Reasoning,
 			&i.UsageEntry.Model,
 			&i.UsageEntry.Cost,
+			&i.UsageEntry.Username,
 			&i.FQDN,
 			&i.Number,
 			&i.Name,
@@ -592,7 +660,12 @@ func (q *Queries) UsagePage(ctx context.Context, arg UsagePageParams) ([]UsagePa
 }
 
 const usagePrune = `-- name: UsagePrune :execrows
-DELETE FROM usage_ingest WHERE id IN (SELECT i.id FROM usage_ingest i WHERE i.at < $1::timestamptz LIMIT $2)
+WITH old AS MATERIALIZED (
+	SELECT i.id FROM usage_ingest i WHERE i.at < $1::timestamptz LIMIT $2 FOR UPDATE SKIP LOCKED
+), entries AS (
+	DELETE FROM usage_entry e USING old WHERE e.ingest_id = old.id
+)
+DELETE FROM usage_ingest i USING old WHERE i.id = old.id
 `
 
 type UsagePruneParams struct {
@@ -600,119 +673,12 @@ type UsagePruneParams struct {
 	Max    int32
 }
 
-// UsagePrune deletes reports, with their entries, that are older than @before.
+// UsagePrune deletes reports, with their entries, that are older than @before. The entries go in one statement: what adds
+// them up takes its rows in one order then.
 func (q *Queries) UsagePrune(ctx context.Context, arg UsagePruneParams) (int64, error) {
 	result, err := q.db.Exec(ctx, usagePrune, arg.Before, arg.Max)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const usageSum = `-- name: UsageSum :one
-SELECT least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
-	least(coalesce(sum(reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
-FROM usage_entry WHERE host_id = $1::bigint AND at >= $2::timestamptz AND at < $3::timestamptz
-`
-
-type UsageSumParams struct {
-	HostID int64
-	Since  time.Time
-	Until  time.Time
-}
-
-type UsageSumRow struct {
-	Total     int64
-	Input     int64
-	Output    int64
-	Cached    int64
-	Reasoning int64
-	Events    int64
-	Cost      float64
-}
-
-// UsageSum adds up what a host used in [from, until). Counts are what hosts say, so a sum may be beyond all numbers.
-func (q *Queries) UsageSum(ctx context.Context, arg UsageSumParams) (UsageSumRow, error) {
-	row := q.db.QueryRow(ctx, usageSum, arg.HostID, arg.Since, arg.Until)
-	var i UsageSumRow
-	err := row.Scan(
-		&i.Total,
-		&i.Input,
-		&i.Output,
-		&i.Cached,
-		&i.Reasoning,
-		&i.Events,
-		&i.Cost,
-	)
-	return i, err
-}
-
-const usageTopHost = `-- name: UsageTopHost :one
-SELECT h.id, h.fqdn, least(sum(i.total), 9223372036854775807)::bigint AS total FROM usage_ingest i JOIN host h ON h.id = i.host_id
-WHERE i.total IS NOT NULL GROUP BY h.id ORDER BY 3 DESC, h.id LIMIT 1
-`
-
-type UsageTopHostRow struct {
-	ID    int64
-	FQDN  string
-	Total int64
-}
-
-// UsageTopHost is the host that used most. No row: there is no usage of a host that is still there.
-func (q *Queries) UsageTopHost(ctx context.Context) (UsageTopHostRow, error) {
-	row := q.db.QueryRow(ctx, usageTopHost)
-	var i UsageTopHostRow
-	err := row.Scan(&i.ID, &i.FQDN, &i.Total)
-	return i, err
-}
-
-const usageTotals = `-- name: UsageTotals :many
-SELECT least(coalesce(sum(i.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(i.input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(i.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(i.cached), 0), 9223372036854775807)::bigint AS cached,
-	least(coalesce(sum(i.reasoning), 0), 9223372036854775807)::bigint AS reasoning, coalesce(sum(i.entries), 0)::bigint AS events,
-	count(i.cost) AS priced, coalesce(sum(i.cost), 0)::double precision AS cost
-FROM unnest($1::timestamptz[]) WITH ORDINALITY AS p (since, position) LEFT JOIN usage_ingest i ON i.at >= p.since
-GROUP BY p.position ORDER BY p.position
-`
-
-type UsageTotalsRow struct {
-	Total     int64
-	Input     int64
-	Output    int64
-	Cached    int64
-	Reasoning int64
-	Events    int64
-	Priced    int64
-	Cost      float64
-}
-
-// UsageTotals adds up what was reported since each of some moments, in their order; priced is how many reports have a cost.
-func (q *Queries) UsageTotals(ctx context.Context, since []time.Time) ([]UsageTotalsRow, error) {
-	rows, err := q.db.Query(ctx, usageTotals, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []UsageTotalsRow
-	for rows.Next() {
-		var i UsageTotalsRow
-		if err := rows.Scan(
-			&i.Total,
-			&i.Input,
-			&i.Output,
-			&i.Cached,
-			&i.Reasoning,
-			&i.Events,
-			&i.Priced,
-			&i.Cost,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }

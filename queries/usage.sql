@@ -7,8 +7,8 @@ VALUES (@host_id::bigint, @at, @ip, @entries, @total, @input, @output, @cached, 
 RETURNING id;
 
 -- name: UsageEntryInsert :copyfrom
-INSERT INTO usage_entry (ingest_id, host_id, at, line, total, input, output, cached, reasoning, model)
-VALUES (@ingest_id, @host_id, @at, @line, @total, @input, @output, @cached, @reasoning, @model);
+INSERT INTO usage_entry (ingest_id, host_id, at, line, total, input, output, cached, reasoning, model, username)
+VALUES (@ingest_id, @host_id, @at, @line, @total, @input, @output, @cached, @reasoning, @model, @username);
 
 -- name: UsageEntriesOf :many
 SELECT * FROM usage_entry WHERE ingest_id = @ingest_id ORDER BY id;
@@ -21,16 +21,15 @@ SELECT coalesce(sum(entries), 0)::bigint FROM usage_ingest WHERE host_id = @host
 -- UsageEntriesSince is what a host has reported of late: a report without an idempotency key may be its retry.
 SELECT * FROM usage_entry WHERE host_id = @host_id::bigint AND at >= @since::timestamptz ORDER BY id;
 
--- name: UsageSum :one
--- UsageSum adds up what a host used in [from, until). Counts are what hosts say, so a sum may be beyond all numbers.
-SELECT least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
-	least(coalesce(sum(reasoning), 0), 9223372036854775807)::bigint AS reasoning, count(*) AS events, coalesce(sum(cost), 0)::double precision AS cost
-FROM usage_entry WHERE host_id = @host_id::bigint AND at >= @since::timestamptz AND at < @until::timestamptz;
-
 -- name: UsagePrune :execrows
--- UsagePrune deletes reports, with their entries, that are older than @before.
-DELETE FROM usage_ingest WHERE id IN (SELECT i.id FROM usage_ingest i WHERE i.at < @before::timestamptz LIMIT @max);
+-- UsagePrune deletes reports, with their entries, that are older than @before. The entries go in one statement: what adds
+-- them up takes its rows in one order then.
+WITH old AS MATERIALIZED (
+	SELECT i.id FROM usage_ingest i WHERE i.at < @before::timestamptz LIMIT @max FOR UPDATE SKIP LOCKED
+), entries AS (
+	DELETE FROM usage_entry e USING old WHERE e.ingest_id = old.id
+)
+DELETE FROM usage_ingest i USING old WHERE i.id = old.id;
 
 -- name: UsagePage :many
 -- UsagePage is a part of what was reported: of one host or model; from a time on, up to but not at another; with a text in the
@@ -89,40 +88,32 @@ ORDER BY CASE WHEN @sort = 'created_at' AND NOT @descending THEN i.at END, CASE 
 	CASE WHEN NOT @descending THEN i.id END, i.id DESC
 LIMIT @max OFFSET @skip;
 
--- name: UsageIngestCount :one
--- UsageIngestCount is how many reports UsageIngestPage has parts of.
-SELECT count(*) FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
-WHERE (sqlc.narg('host_id')::bigint IS NULL OR i.host_id = sqlc.narg('host_id'))
-	AND (sqlc.narg('since')::timestamptz IS NULL OR i.at >= sqlc.narg('since'))
-	AND (sqlc.narg('until')::timestamptz IS NULL OR i.at < sqlc.narg('until'))
+-- name: UsageIngestNewest :many
+-- UsageIngestNewest is UsageIngestPage for the order that pages have by themselves, which an index knows: the newest first,
+-- from before a report on, or all.
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+WHERE (sqlc.narg('before_at')::timestamptz IS NULL OR (i.at, i.id) < (sqlc.narg('before_at'), sqlc.narg('before_id')::bigint))
+	AND (sqlc.narg('host_id')::bigint IS NULL OR i.host_id = sqlc.narg('host_id'))
 	AND (@search::text = '' OR strpos(h.fqdn, lower(@search)) > 0 OR strpos(host(i.ip), lower(@search)) > 0
-		OR i.id = sqlc.narg('wanted')::bigint OR i.host_id = sqlc.narg('wanted'));
+		OR i.id = sqlc.narg('wanted')::bigint OR i.host_id = sqlc.narg('wanted'))
+ORDER BY i.at DESC, i.id DESC LIMIT @max OFFSET @skip;
 
--- name: UsageFirst :one
--- UsageFirst is when the oldest report came. No row: there is none.
-SELECT at FROM usage_ingest ORDER BY at LIMIT 1;
+-- name: UsageIngestCount :one
+-- UsageIngestCount is how many reports UsageIngestPage has parts of, at most @most.
+SELECT count(*) FROM (
+	SELECT FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id
+	WHERE (sqlc.narg('host_id')::bigint IS NULL OR i.host_id = sqlc.narg('host_id'))
+		AND (sqlc.narg('since')::timestamptz IS NULL OR i.at >= sqlc.narg('since'))
+		AND (sqlc.narg('until')::timestamptz IS NULL OR i.at < sqlc.narg('until'))
+		AND (@search::text = '' OR strpos(h.fqdn, lower(@search)) > 0 OR strpos(host(i.ip), lower(@search)) > 0
+			OR i.id = sqlc.narg('wanted')::bigint OR i.host_id = sqlc.narg('wanted'))
+	LIMIT @most
+) found;
 
--- name: UsageDays :many
--- UsageDays adds up what was reported on each day, UTC, that has reports; priced is how many of them have a cost.
-SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')::text AS day,
-	least(coalesce(sum(total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(cached), 0), 9223372036854775807)::bigint AS cached,
-	count(cost) AS priced, coalesce(sum(cost), 0)::double precision AS cost
-FROM usage_ingest WHERE at >= @since::timestamptz GROUP BY 1 ORDER BY 1;
-
--- name: UsageTotals :many
--- UsageTotals adds up what was reported since each of some moments, in their order; priced is how many reports have a cost.
-SELECT least(coalesce(sum(i.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(i.input), 0), 9223372036854775807)::bigint AS input,
-	least(coalesce(sum(i.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(i.cached), 0), 9223372036854775807)::bigint AS cached,
-	least(coalesce(sum(i.reasoning), 0), 9223372036854775807)::bigint AS reasoning, coalesce(sum(i.entries), 0)::bigint AS events,
-	count(i.cost) AS priced, coalesce(sum(i.cost), 0)::double precision AS cost
-FROM unnest(@since::timestamptz[]) WITH ORDINALITY AS p (since, position) LEFT JOIN usage_ingest i ON i.at >= p.since
-GROUP BY p.position ORDER BY p.position;
-
--- name: UsageTopHost :one
--- UsageTopHost is the host that used most. No row: there is no usage of a host that is still there.
-SELECT h.id, h.fqdn, least(sum(i.total), 9223372036854775807)::bigint AS total FROM usage_ingest i JOIN host h ON h.id = i.host_id
-WHERE i.total IS NOT NULL GROUP BY h.id ORDER BY 3 DESC, h.id LIMIT 1;
+-- name: UsageIngestGet :one
+SELECT i.id, i.host_id, i.at, i.ip, i.entries, i.total, i.input, i.output, i.cached, i.reasoning, i.cost, h.fqdn
+FROM usage_ingest i LEFT JOIN host h ON h.id = i.host_id WHERE i.id = @id;
 
 -- name: UsageLines :many
 -- UsageLines adds up the newest @newest entries by their lines, those with a text in the line. A line is in the order of its

@@ -160,6 +160,10 @@ func pages() map[string]templ.Component {
 		"hosts-empty":  templates.Layout(shell("Hosts"), templates.Hosts(noHosts())),
 		"hosts-labels": templates.Layout(shell("Hosts"), templates.HostsLabelsPage(labels(""))),
 		"hosts-window": templates.Layout(shell("Window"), templates.HostsWindowPage(window(""))),
+		"usage":         templates.Layout(shell("Usage and cost"), templates.Usage(usagePage(""))),
+		"usage-empty":   templates.Layout(shell("Usage and cost"), templates.Usage(emptyUsage())),
+		"usage-reports": templates.Layout(shell("Reports"), templates.UsageReportList(usageReports(""))),
+		"usage-report":  templates.Layout(shell("Report 8"), templates.UsageReportShow(usageReport(""))),
 	}
 	for name, component := range hostPages("") {
 		all[name] = templates.Layout(shell("Host"), component)

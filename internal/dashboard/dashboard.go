@@ -72,6 +72,7 @@ func New(cfg Config) *Surface {
 	s.form("/dashboard/switch", access.PolicyWrite, s.turnSwitch)
 	s.handleHostList()
 	s.handleHost()
+	s.handleUsage()
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
 	s.handleCredentials()
 	s.handleStart()
@@ -80,6 +81,16 @@ func New(cfg Config) *Surface {
 	s.handleStatic()
 	s.demandCapabilities()
 	return s
+}
+
+// handleUsage adds the pages about tokens and cost.
+func (s *Surface) handleUsage() {
+	s.page(pathUsage, access.UsageRead, s.usage)
+	s.page(pathIngests, access.UsageRead, s.ingests)
+	s.page(pathIngests+"/{}", access.UsageRead, s.ingest)
+	s.file(pathUsageCSV, access.UsageRead, s.usageCSV)
+	s.file(pathUsageDaysCSV, access.UsageRead, s.usageDaysCSV)
+	s.file(pathIngestsCSV, access.UsageRead, s.ingestsCSV)
 }
 
 // handleVisit adds what belongs to the visit and not to the fleet: the theme, the end of the session, the stream of changes.

@@ -105,13 +105,3 @@ func hostRecord(h *db.Host, beside *db.HostBesideRow) []string {
 }
 
 func flagWord(flag bool) string { return map[bool]string{true: "yes", false: "no"}[flag] }
-
-// harmless keeps a program that opens the file from taking a text for a formula: one that begins like a formula is given an
-// apostrophe, which such programs do not show.
-func harmless(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(text[0])) || strings.HasPrefix(text, "＝") || strings.HasPrefix(text, "＋") ||
-		strings.HasPrefix(text, "－") || strings.HasPrefix(text, "＠") {
-		return "'" + text
-	}
-	return text
-}

@@ -105,6 +105,7 @@ var examples = map[string]string{
 	"/dashboard/credentials/{}":           "",
 	"/dashboard/credentials/{}/rollback":  "",
 	"/dashboard/credentials/proposals/{}": "",
+	"/dashboard/usage/ingests/{}":         "/dashboard/usage/ingests/1",
 }
 
 // pagesOf are the addresses of all pages, with what each needs. What is no page is left out: files, the stream, redirects.

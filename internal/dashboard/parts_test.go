@@ -295,6 +295,8 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite,
 		"GET /dashboard/hosts": access.HostRead, "GET /dashboard/hosts.csv": access.HostRead, "POST /dashboard/hosts/batch": access.HostWrite,
 		"GET /dashboard/hosts/window": access.HostRead, "POST /dashboard/hosts/window": access.HostWrite,
+		"GET /dashboard/usage": access.UsageRead, "GET /dashboard/usage.csv": access.UsageRead, "GET /dashboard/usage/days.csv": access.UsageRead,
+		"GET /dashboard/usage/ingests": access.UsageRead, "GET /dashboard/usage/ingests/{}": access.UsageRead, "GET /dashboard/usage/ingests.csv": access.UsageRead,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
 

@@ -104,7 +104,7 @@ func (s *Surface) take(r *call.Request, host *db.Host, request *api.SyncRequest,
 	entries, err := usage.ReadAll(request.Usage.Usages)
 	if err == nil {
 		answer.Usage, err = s.cfg.Usage.Record(r.Context(), host, usage.Report{
-			Entries: entries, Key: request.Usage.IdempotencyKey, From: r.From,
+			Entries: entries, Key: request.Usage.IdempotencyKey, From: r.From, User: userAmong(users, request.Username),
 		})
 	}
 	if err != nil {

@@ -160,3 +160,16 @@ func TestSyncRefusals(t *testing.T) {
 		t.Errorf("got %d deliveries by refused calls", n)
 	}
 }
+
+// Usage counts as that of the user who ran cdx, if it is a name that can be kept and he is to be listed.
+func TestSyncTellsWhoUsed(t *testing.T) {
+	t.Parallel()
+	g := gatewaytest.New(t, gatewaytest.Options{})
+	key := g.Register(t, "a.example").Key.Reveal()
+	for i, c := range []struct{ said, want string }{{" ann ", "ann"}, {"", ""}, {"../etc", ""}, {strings.Repeat("a", 300), ""}, {"Ann", "Ann"}} {
+		syncing(t, g, key, body{"username": c.said, "usage": body{"idempotency_key": fmt.Sprint(i), "usages": []body{{"total": i + 1}}}})
+		if n := g.Int(t, "SELECT count(*) FROM usage_entry WHERE total = $1 AND coalesce(username, '') = $2", i+1, c.want); n != 1 {
+			t.Errorf("%q: the usage is not that of %q", c.said, c.want)
+		}
+	}
+}

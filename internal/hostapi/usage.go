@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,6 +85,15 @@ func asText(raw json.RawMessage) string {
 		return value.String()
 	case bool:
 		return strconv.FormatBool(value)
+	}
+	return ""
+}
+
+// userAmong is a name that the host is known to have a user of; "": it was not to be listed, or could not be.
+func userAmong(users []db.HostUser, name string) string {
+	name = strings.TrimSpace(name)
+	if slices.ContainsFunc(users, func(u db.HostUser) bool { return u.Username == name }) {
+		return name
 	}
 	return ""
 }

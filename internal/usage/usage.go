@@ -43,6 +43,7 @@ func (s *Service) now() time.Time { return s.clock().UTC() }
 type Report struct {
 	Entries []Entry
 	Key     string     // idempotency key; "": none
+	User    string     // system user of the host who used it, as fleet.SeeUser has it; "": nobody said
 	From    netip.Addr // the client's address
 }
 
@@ -161,7 +162,7 @@ func (s *Service) insert(ctx context.Context, q *db.Queries, host *db.Host, r Re
 	for _, e := range fresh {
 		rows = append(rows, db.UsageEntryInsertParams{
 			IngestID: id, HostID: &host.ID, At: now, Line: e.Line, Total: e.Total, Input: e.Input, Output: e.Output,
-			Cached: e.Cached, Reasoning: e.Reasoning, Model: e.Model,
+			Cached: e.Cached, Reasoning: e.Reasoning, Model: e.Model, Username: textOrNil(r.User),
 		})
 	}
 	if _, err := q.UsageEntryInsert(ctx, rows); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -57,59 +56,6 @@ func (s *Service) Entries(ctx context.Context, query EntryQuery) ([]db.UsagePage
 	return rows, nil
 }
 
-// Orders are what reports can be sorted by; the first is when they came.
-var Orders = []string{
-	"created_at", "entries", "total", "input", "output", "cached", "reasoning", "cost", "host", "client_ip", "id",
-}
-
-// ReportQuery asks for a part of the reports.
-type ReportQuery struct {
-	HostID       int64  // 0: of all
-	Search       string // found in the host's name or the address; if it is a number, also the id of the report or the host
-	Since, Until *time.Time
-	Sort         string // one of Orders; what is unknown is at the end, those of equal rank are in the order of their ids
-	Descending   bool
-	After        *ReportPlace // nil: from the beginning
-	Skip, Max    int
-}
-
-// ReportPlace is a place in a list: after a report of this rank and id.
-type ReportPlace struct {
-	Unknown bool      // what it is sorted by is not known
-	At      time.Time // when it came, if it is sorted by that
-	Number  int64     // what it is sorted by otherwise, if that is a number
-	Name    string    // likewise, a text
-	ID      int64
-}
-
-// Reports returns a part of the reports, and how many there are in all. Errors: kind Invalid on field sort.
-func (s *Service) Reports(ctx context.Context, query ReportQuery) (reports []db.UsageIngestPageRow, total int64, err error) {
-	if !slices.Contains(Orders, query.Sort) {
-		return nil, 0, errs.Field("sort", "sort must be one of "+strings.Join(Orders, ", "))
-	}
-	host, wanted := idOrNil(query.HostID), (*int64)(nil)
-	if n, err := strconv.ParseInt(query.Search, 10, 64); err == nil {
-		wanted = &n
-	}
-	total, err = s.store.Replanned().UsageIngestCount(ctx, db.UsageIngestCountParams{
-		HostID: host, Since: query.Since, Until: query.Until, Search: query.Search, Wanted: wanted,
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("counting reports: %w", err)
-	}
-	params := db.UsageIngestPageParams{
-		Sort: query.Sort, HostID: host, Since: query.Since, Until: query.Until, Search: query.Search, Wanted: wanted, Descending: query.Descending,
-		Skip: int32(query.Skip), Max: int32(query.Max), //nolint:gosec // pages
-	}
-	if at := query.After; at != nil {
-		params.Past, params.Unknown, params.At, params.Number, params.Name, params.ID = true, at.Unknown, at.At, at.Number, at.Name, at.ID
-	}
-	if reports, err = s.store.Replanned().UsageIngestPage(ctx, params); err != nil {
-		return nil, 0, fmt.Errorf("listing reports: %w", err)
-	}
-	return reports, total, nil
-}
-
 // History is what was used day by day.
 type History struct {
 	Since, Until time.Time // the first and the last day, UTC; Since is zero when there is no usage at all
@@ -127,43 +73,38 @@ type Day struct {
 func (s *Service) History(ctx context.Context, days int) (*History, error) {
 	today := s.now().Truncate(24 * time.Hour)
 	history := &History{Until: today, Days: []Day{}}
-	first, err := s.store.UsageFirst(ctx)
-	switch {
-	case db.IsNoRows(err):
-		return history, nil
-	case err != nil:
-		return nil, fmt.Errorf("looking for the first report: %w", err)
+	first, err := s.FirstDay(ctx)
+	if err != nil || first.IsZero() {
+		return history, err
 	}
 	history.Since = today.AddDate(0, 0, -days)
-	if first = first.UTC().Truncate(24 * time.Hour); first.After(history.Since) {
+	if first.After(history.Since) {
 		history.Since = first
 	}
-	rows, err := s.store.UsageDays(ctx, history.Since)
+	rows, err := s.Days(ctx, Span{Since: history.Since, Until: today})
 	if err != nil {
-		return nil, fmt.Errorf("adding up usage by days: %w", err)
-	}
-	used := map[string]*db.UsageDaysRow{}
-	for i := range rows {
-		used[rows[i].Day] = &rows[i]
+		return nil, err
 	}
 	for date := history.Since; !date.After(today); date = date.AddDate(0, 0, 1) {
 		day := Day{Date: date.Format(time.DateOnly), Cost: new(0.0)}
-		if row := used[day.Date]; row != nil {
-			day.Total, day.Input, day.Output, day.Cached = row.Total, row.Input, row.Output, row.Cached
-			day.Cost = costOf(row.Priced, row.Cost)
+		if len(rows) > 0 && rows[0].Day.Equal(date) {
+			day.Total, day.Input, day.Output, day.Cached, day.Cost = rows[0].Total, rows[0].Input, rows[0].Output, rows[0].Cached, rows[0].Cost
+			rows = rows[1:]
 		}
 		history.Days = append(history.Days, day)
 	}
 	return history, nil
 }
 
-// Sum is what was used in all. Cost nil: no price was known.
+// Sum is what was used in all.
 type Sum struct {
 	Total, Input, Output, Cached, Reasoning, Events int64
-	Cost                                            *float64
+	Counted                                         int64    // of the events, those that said how many tokens
+	Priced                                          int64    // of the events, those that have a price
+	Cost                                            *float64 // of those; nil: none has one
 }
 
-// Totals add up what was used since each of some moments.
+// Totals add up what was used since each of some days.
 func (s *Service) Totals(ctx context.Context, since ...time.Time) ([]Sum, error) {
 	rows, err := s.store.UsageTotals(ctx, since)
 	if err != nil {
@@ -173,7 +114,7 @@ func (s *Service) Totals(ctx context.Context, since ...time.Time) ([]Sum, error)
 	for _, row := range rows {
 		sums = append(sums, Sum{
 			Total: row.Total, Input: row.Input, Output: row.Output, Cached: row.Cached, Reasoning: row.Reasoning, Events: row.Events,
-			Cost: costOf(row.Priced, row.Cost),
+			Counted: row.Counted, Priced: row.Priced, Cost: costOf(row.Priced, row.Cost),
 		})
 	}
 	return sums, nil
