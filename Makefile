@@ -19,6 +19,12 @@ CODEX_PREFIX := $(CODEX_CACHE)/codex-$(CODEX_VERSION)
 CODEX := $(CODEX_PREFIX)/bin/codex
 export CDXGATE_TEST_CODEX := $(CODEX)
 
+# The checks of accessibility that the browser tests put pages through.
+AXE_VERSION := 4.14.1
+AXE_SHA256 := 29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
+AXE := $(CODEX_CACHE)/axe-$(AXE_VERSION).js
+export CDXGATE_TEST_AXE := $(AXE)
+
 # What does not know Caddy runs under the race detector, and only so. Caddy itself is never built a second time for it:
 # what needs Caddy runs without, or as the binary that was built.
 RACE_PACKAGES := ./internal/... ./db/...
@@ -63,8 +69,8 @@ cross: clients ## build cdx for every platform, and check its code and tests for
 
 .PHONY: test
 test: ## everything that CI runs, with the seconds of each stage
-	@tools/need.sh go gcc postgres node openssl python3 tmux
-	@tools/stages.sh tools=240 build=240 verify=60 lint=120 cross=240 test-race=420 test-unit=120 test-blackbox=300
+	@tools/need.sh go gcc postgres node openssl python3 tmux chromium nss
+	@tools/stages.sh tools=240 build=240 verify=60 lint=120 cross=240 test-race=420 test-unit=120 test-blackbox=300 e2e=300
 
 .PHONY: test-race
 test-race: ## unit and database tests of what does not know Caddy, under the race detector
@@ -77,6 +83,16 @@ test-unit: ## tests of what knows Caddy: adapt goldens, commands
 .PHONY: test-blackbox
 test-blackbox: build $(CODEX) ## tests of the built binaries, with the real Codex CLI
 	go test -count=1 $(BLACKBOX_PACKAGES)
+
+.PHONY: e2e
+e2e: build $(AXE) ## play the dashboard in Chromium; pictures of every page are left in e2e/shots/
+	@tools/need.sh chromium nss
+	go -C e2e/browser test -count=1 -timeout 20m ./...
+
+.PHONY: shots
+shots: build $(AXE) ## make the README's pictures anew, with demo data
+	@tools/need.sh chromium nss
+	CDXGATE_SHOTS=$(CURDIR)/docs/shots go -C e2e/browser test -count=1 -run TestShots .
 
 .PHONY: test-long
 test-long: fuzz ## what one runs before a release
@@ -93,6 +109,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
+	cd e2e/browser && ../../$(GOLANGCI_LINT) run --allow-parallel-runners --config ../../.golangci.yml ./...
 
 .PHONY: generate
 generate: $(SQLC) $(TEMPL) ## make db/*.gen.go from queries/ and db/migrations/, templates/*_templ.go, docs/cdx.1 from internal/cdx
@@ -103,6 +120,7 @@ verify: $(SQLC) $(TEMPL) build ## fail when generated code, go.mod, gofmt or the
 	tools/generated.sh check
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C e2e/browser mod tidy -diff
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w: $$unformatted" >&2; exit 1; fi
 	bin/cdxgate fmt Caddyfile >/dev/null
 
@@ -115,7 +133,7 @@ xcaddy: $(XCADDY) build ## build the gateway through xcaddy, as those do who add
 	bin/cdxgate-xcaddy list-modules --packages | grep cdxgate
 
 .PHONY: tools
-tools: $(SQLC) $(TEMPL) $(GOLANGCI_LINT) $(CODEX) ## build or download what the tests and checks call
+tools: $(SQLC) $(TEMPL) $(GOLANGCI_LINT) $(CODEX) $(AXE) ## build or download what the tests and checks call
 
 .PHONY: clean
 clean: ## remove what was built and downloaded; data/ stays
@@ -137,3 +155,11 @@ $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 $(CODEX):
 	@tools/need.sh node
 	npm install --global --prefix $(CODEX_PREFIX) --no-audit --no-fund --loglevel=error @openai/codex@$(CODEX_VERSION)
+
+$(AXE):
+	@tools/need.sh node
+	@mkdir -p $(@D)
+	cd $(@D) && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null
+	tar -xzOf $(@D)/axe-core-$(AXE_VERSION).tgz package/axe.min.js >$@
+	echo "$(AXE_SHA256)  $@" | sha256sum --check --quiet
+	rm $(@D)/axe-core-$(AXE_VERSION).tgz

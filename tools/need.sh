@@ -4,7 +4,7 @@
 # As root on Debian or Ubuntu it installs what is missing; anywhere else it prints the one line to run and exits 1.
 # Go is never installed: Debian's is too old for us.
 #
-# Things: certificates chromium curl gcc go make node openssl postgres python3 tmux
+# Things: certificates chromium curl gcc go make node nss openssl postgres python3 tmux
 # Environment: APT_ARCHIVES, a directory that keeps the downloaded packages between machines.
 set -eu
 
@@ -57,6 +57,7 @@ missing() {
 	chromium) have chromium || have google-chrome || echo chromium ;;
 	curl | make | openssl | tmux) have "$1" || echo "$1" ;;
 	gcc) has_gcc || echo gcc libc6-dev ;;
+	nss) have certutil && have pk12util || echo libnss3-tools ;; # the browser's client certificates
 	node) have node || echo nodejs; have npm || echo npm ;;
 	postgres) has_postgres || postgres_package ;;
 	# An interpreter without the standard library's rest is what python3-minimal brings.
