@@ -37,11 +37,24 @@ func ownGateway(t *testing.T, name string) *gateway {
 	return g
 }
 
-// pages are all that the menu leads to, with their names for pictures. TestMenu compares.
+// pages are all that the menu leads to and what is behind that, with their names for pictures. TestMenu compares.
 var pages = map[string]string{
-	"/dashboard/":       "overview",
-	"/dashboard/switch": "switch",
-	"/dashboard/jump":   "search",
+	"/dashboard/":                        "overview",
+	"/dashboard/switch":                  "switch",
+	"/dashboard/jump":                    "search",
+	"/dashboard/hosts":                   "hosts",
+	"/dashboard/hosts/new":               "host-new",
+	"/dashboard/hosts/1":                 "host",
+	"/dashboard/hosts/1/remove":          "host-remove",
+	"/dashboard/hosts/1/notes":           "host-notes",
+	"/dashboard/credentials":             "credentials",
+	"/dashboard/credentials/2":           "generation",
+	"/dashboard/credentials/2/rollback":  "rollback",
+	"/dashboard/start":                   "start",
+	"/dashboard/usage":                   "usage",
+	"/dashboard/usage?days=90&table=yes": "usage-90",
+	"/dashboard/usage/ingests":           "reports",
+	"/dashboard/usage/ingests/1":         "report",
 }
 
 // Every page, in both themes and all widths: it fits, axe-core finds nothing, the browser complains of nothing.

@@ -86,6 +86,7 @@ var phrases = map[string]phrase{
 	audit.ActionHostVersion:        {icon: "pin", text: "chose the Codex version of"},
 	audit.ActionSigningKey:         {icon: "key", text: "made the key that signs for cdx"},
 	audit.ActionKeyringEstablish:   {icon: "key", text: "made the keyring"},
+	audit.ActionChatGPTUsage:       {icon: "usage", text: "asked ChatGPT what is left of the quota"},
 }
 
 // hostsOf are the ids of the hosts that entries are about.
