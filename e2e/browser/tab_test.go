@@ -306,9 +306,20 @@ func (b *tab) withoutScript() {
 // shoot writes a picture of the whole page.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
+	b.picture(name, chromedp.FullScreenshot(100))
+}
+
+// shootWindow writes a picture of what one sees without scrolling.
+func (b *tab) shootWindow(name string) {
+	b.t.Helper()
+	b.picture(name, chromedp.CaptureScreenshot())
+}
+
+func (b *tab) picture(name string, take chromedp.Action[[]byte]) {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, pageDeadline)
 	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	picture, err := chromedp.Run(ctx, take)
 	if err != nil {
 		b.t.Fatal(err)
 	}
