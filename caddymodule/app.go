@@ -334,7 +334,7 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 		}),
 		dashboard: dashboard.New(dashboard.Config{
 			Door: entrance, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
-			Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
+			Audit: core.Audit, Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
 		}),
 	})
 }

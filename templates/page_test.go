@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"flag"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -138,7 +139,11 @@ func pages() map[string]templ.Component {
 	serve := question()
 	serve.ID, serve.Title, serve.Type, serve.Effects = "serve", "Serve hosts again?", "", nil
 	nobody := templates.Shell{Title: "Log in", Now: now}
-	return map[string]templ.Component{
+	all := map[string]templ.Component{}
+	for name, page := range auditAndLibrary("") {
+		all[name] = templates.Layout(shell("Page"), page)
+	}
+	maps.Copy(all, map[string]templ.Component{
 		"overview":       templates.Layout(shell("Overview"), templates.Overview(overview(""))),
 		"overview-empty": templates.Layout(session, templates.Overview(emptyOverview())),
 		"switch":         templates.Layout(unknown, templates.SwitchPage(templates.Switch{Known: true}, question())),
@@ -154,7 +159,8 @@ func pages() map[string]templ.Component {
 		"refusal-bare": templates.Bare(nobody, templates.Refusal(templates.RefusalPage{Title: "Log in", Text: "Make a login link.", Command: "cdxgate admin link", RequestID: "01K9ZQ4M8T", At: now})),
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
-	}
+	})
+	return all
 }
 
 // parts are those that no page above has.

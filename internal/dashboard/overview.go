@@ -104,7 +104,7 @@ func (s *Surface) overviewFacts(v *visit) (*overviewFacts, error) {
 
 // addEvents adds the newest entries of the audit trail.
 func (s *Surface) addEvents(v *visit, f *overviewFacts) (err error) {
-	if f.events, err = s.cfg.Store.AuditPage(v.Context(), db.AuditPageParams{Max: maxEvents}); err != nil {
+	if f.events, err = s.cfg.Store.AuditPage(v.Context(), db.AuditPageParams{Descending: true, Max: maxEvents}); err != nil {
 		return fmt.Errorf("reading the audit trail: %w", err)
 	}
 	f.names, err = s.cfg.Fleet.Names(v.Context(), hostsOf(f.events))
