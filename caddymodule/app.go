@@ -329,13 +329,12 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Access: grants, Door: entrance, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex,
-			Store:     core.DB,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: grants, Door: entrance, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex, Store: core.DB,
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 		dashboard: dashboard.New(dashboard.Config{
 			Door: entrance, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
-			Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
+			Audit: core.Audit, Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
 		}),
 	})
 }

@@ -312,6 +312,67 @@ func (q *Queries) AuditCheckpointRetirable(ctx context.Context, arg AuditCheckpo
 	return i, err
 }
 
+const auditHeads = `-- name: AuditHeads :many
+SELECT c.name, c.seq, coalesce(p.seq, 0)::bigint AS signed_seq, coalesce(p.after, 0)::bigint AS signed_after, p.hash AS signed_hash,
+	coalesce(CASE WHEN isfinite(p.at) THEN p.at END, 'epoch')::timestamptz AS signed_at, coalesce(p.key_id, '')::text AS signed_key,
+	p.signature, e.hash AS entry_hash, coalesce(a.seq, 0)::bigint AS anchor,
+	coalesce((SELECT CASE WHEN isfinite(u.at) THEN u.at END FROM audit_entry u WHERE u.chain = c.name AND u.seq = coalesce(p.seq, 0) + 1),
+		'epoch')::timestamptz AS unsigned_at
+FROM audit_chain c
+LEFT JOIN audit_checkpoint p ON p.chain = c.name AND p.seq = (SELECT max(k.seq) FROM audit_checkpoint k WHERE k.chain = c.name)
+LEFT JOIN audit_entry e ON e.chain = c.name AND e.seq = p.seq
+LEFT JOIN audit_anchor a ON a.chain = c.name
+ORDER BY c.name
+`
+
+type AuditHeadsRow struct {
+	Name        string
+	Seq         int64
+	SignedSeq   int64
+	SignedAfter int64
+	SignedHash  []byte
+	SignedAt    time.Time
+	SignedKey   string
+	Signature   []byte
+	EntryHash   []byte
+	Anchor      int64
+	UnsignedAt  time.Time
+}
+
+// AuditHeads is what each chain has come to, with its newest checkpoint (signed_seq 0: none), the entry that this has signed, up to
+// where entries were retired, and since when there is one that is not signed.
+func (q *Queries) AuditHeads(ctx context.Context) ([]AuditHeadsRow, error) {
+	rows, err := q.db.Query(ctx, auditHeads)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditHeadsRow
+	for rows.Next() {
+		var i AuditHeadsRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Seq,
+			&i.SignedSeq,
+			&i.SignedAfter,
+			&i.SignedHash,
+			&i.SignedAt,
+			&i.SignedKey,
+			&i.Signature,
+			&i.EntryHash,
+			&i.Anchor,
+			&i.UnsignedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const auditRetire = `-- name: AuditRetire :one
 SELECT audit_retire($1::text, $2::bigint, $3::timestamptz, $4::text, $5::bytea)::bigint
 `

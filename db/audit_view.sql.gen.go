@@ -12,24 +12,28 @@ import (
 
 const auditPage = `-- name: AuditPage :many
 SELECT e.id, (CASE WHEN isfinite(e.at) THEN e.at ELSE 'epoch' END)::timestamptz AS at, e.actor_kind, e.actor, e.action, e.host_id,
-	coalesce(host(e.ip), '')::text AS ip, e.details::text AS details
+	coalesce(host(e.ip), '')::text AS ip, e.details::text AS details, coalesce(e.request_id, '')::text AS request_id,
+	coalesce(e.chain, '')::text AS chain, coalesce(e.seq, 0)::bigint AS seq,
+	coalesce((SELECT h.fqdn FROM host h WHERE h.id = e.host_id), '')::text AS fqdn
 FROM audit_entry e
 WHERE ($1::bigint IS NULL OR CASE WHEN $2::boolean THEN e.id < $1 ELSE e.id > $1 END)
 	AND ($3::bigint IS NULL OR e.host_id = $3)
-	AND ($4::text = '' OR e.actor = $4)
-	AND ($5::text = '' OR e.actor_kind = $5)
-	AND ($6::text = '' OR e.action COLLATE "C" = $6 OR e.action COLLATE "C" > $6 || '.' AND e.action COLLATE "C" < $6 || '/')
-	AND ($7::text = '' OR e.ip <<= $7::inet)
-	AND ($8::timestamptz IS NULL OR e.at >= $8)
-	AND ($9::timestamptz IS NULL OR e.at < $9)
-	AND ($10::text = '' OR strpos(lower(e.action || ' ' || e.actor || ' ' || e.details::text), lower($10)) > 0)
-ORDER BY CASE WHEN NOT $2 THEN e.id END, CASE WHEN $2 THEN e.id END DESC LIMIT $11
+	AND (NOT $4::boolean OR e.host_id IS NULL)
+	AND ($5::text = '' OR e.actor = $5)
+	AND ($6::text = '' OR e.actor_kind = $6)
+	AND ($7::text = '' OR e.action COLLATE "C" = $7 OR e.action COLLATE "C" > $7 || '.' AND e.action COLLATE "C" < $7 || '/')
+	AND ($8::text = '' OR e.ip <<= $8::inet)
+	AND ($9::timestamptz IS NULL OR e.at >= $9)
+	AND ($10::timestamptz IS NULL OR e.at < $10)
+	AND ($11::text = '' OR strpos(lower(concat_ws(' ', e.action, e.actor, e.details, e.request_id)), lower($11)) > 0)
+ORDER BY CASE WHEN NOT $2 THEN e.id END, CASE WHEN $2 THEN e.id END DESC LIMIT $12
 `
 
 type AuditPageParams struct {
 	After      *int64
 	Descending bool
 	HostID     *int64
+	Hostless   bool
 	Actor      string
 	ActorKind  string
 	Action     string
@@ -49,17 +53,22 @@ type AuditPageRow struct {
 	HostID    *int64
 	IP        string
 	Details   string
+	RequestID string
+	Chain     string
+	Seq       int64
+	FQDN      string
 }
 
-// AuditPage is a part of the audit trail, by id: entries beyond one, or all; of one host, actor, kind of actor, action or
-// group of actions; from an address or network; from a time on, up to but not at another; with a text in them. What was put
-// into the rows by hand must not keep them from being read. A group is what lies between its name with a dot and with the
-// character after the dot, byte by byte, for which there is an index.
+// AuditPage is a part of the audit trail, by id: entries beyond one, or all; of one host or of none; of an actor, kind of actor,
+// action or group of actions; from an address or network; from a time on, up to but not at another; with a text in them. What
+// was put into the rows by hand must not keep them from being read. A group is what lies between its name with a dot and with
+// the character after the dot, byte by byte, for which there is an index. The name of a host that is gone is empty.
 func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPageRow, error) {
 	rows, err := q.db.Query(ctx, auditPage,
 		arg.After,
 		arg.Descending,
 		arg.HostID,
+		arg.Hostless,
 		arg.Actor,
 		arg.ActorKind,
 		arg.Action,
@@ -85,6 +94,10 @@ func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPa
 			&i.HostID,
 			&i.IP,
 			&i.Details,
+			&i.RequestID,
+			&i.Chain,
+			&i.Seq,
+			&i.FQDN,
 		); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,20 @@ FROM (
 	UNION SELECT name FROM used WHERE name IS NOT NULL
 ) n LEFT JOIN audit_chain c ON c.name = n.name ORDER BY n.name;
 
+-- name: AuditHeads :many
+-- AuditHeads is what each chain has come to, with its newest checkpoint (signed_seq 0: none), the entry that this has signed, up to
+-- where entries were retired, and since when there is one that is not signed.
+SELECT c.name, c.seq, coalesce(p.seq, 0)::bigint AS signed_seq, coalesce(p.after, 0)::bigint AS signed_after, p.hash AS signed_hash,
+	coalesce(CASE WHEN isfinite(p.at) THEN p.at END, 'epoch')::timestamptz AS signed_at, coalesce(p.key_id, '')::text AS signed_key,
+	p.signature, e.hash AS entry_hash, coalesce(a.seq, 0)::bigint AS anchor,
+	coalesce((SELECT CASE WHEN isfinite(u.at) THEN u.at END FROM audit_entry u WHERE u.chain = c.name AND u.seq = coalesce(p.seq, 0) + 1),
+		'epoch')::timestamptz AS unsigned_at
+FROM audit_chain c
+LEFT JOIN audit_checkpoint p ON p.chain = c.name AND p.seq = (SELECT max(k.seq) FROM audit_checkpoint k WHERE k.chain = c.name)
+LEFT JOIN audit_entry e ON e.chain = c.name AND e.seq = p.seq
+LEFT JOIN audit_anchor a ON a.chain = c.name
+ORDER BY c.name;
+
 -- name: AuditCheckpointInsert :exec
 INSERT INTO audit_checkpoint (chain, seq, after, hash, at, key_id, signature) VALUES (@chain, @seq, @after, @hash, @at, @key_id, @signature);
 

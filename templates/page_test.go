@@ -156,10 +156,10 @@ func pages() map[string]templ.Component {
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
 
-		"hosts":        templates.Layout(shell("Hosts"), templates.Hosts(hosts(""))),
-		"hosts-empty":  templates.Layout(shell("Hosts"), templates.Hosts(noHosts())),
-		"hosts-labels": templates.Layout(shell("Hosts"), templates.HostsLabelsPage(labels(""))),
-		"hosts-window": templates.Layout(shell("Window"), templates.HostsWindowPage(window(""))),
+		"hosts":         templates.Layout(shell("Hosts"), templates.Hosts(hosts(""))),
+		"hosts-empty":   templates.Layout(shell("Hosts"), templates.Hosts(noHosts())),
+		"hosts-labels":  templates.Layout(shell("Hosts"), templates.HostsLabelsPage(labels(""))),
+		"hosts-window":  templates.Layout(shell("Window"), templates.HostsWindowPage(window(""))),
 		"usage":         templates.Layout(shell("Usage and cost"), templates.Usage(usagePage(""))),
 		"usage-empty":   templates.Layout(shell("Usage and cost"), templates.Usage(emptyUsage())),
 		"usage-reports": templates.Layout(shell("Reports"), templates.UsageReportList(usageReports(""))),
@@ -167,6 +167,9 @@ func pages() map[string]templ.Component {
 	}
 	for name, component := range hostPages("") {
 		all[name] = templates.Layout(shell("Host"), component)
+	}
+	for name, page := range auditAndLibrary("") {
+		all[name] = templates.Layout(shell("Page"), page)
 	}
 	maps.Copy(all, credentialPages())
 	return all

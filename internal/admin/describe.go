@@ -315,7 +315,7 @@ var reading = []openapi.Operation{
 			{Name: "actor_kind", Summary: "host, admin, operator, gateway, installer or seed"},
 			{Name: "ip", Summary: "from this address or network only"},
 			{Name: "action", Summary: "one, or a group: admin.host is everything that begins with admin.host."},
-			{Name: "q", Summary: "a text in action, actor or details"},
+			{Name: "q", Summary: "a text in action, actor, details or request id"},
 		},
 	},
 	{

@@ -160,7 +160,11 @@ func (s *Surface) slashAccept(r *call.Request, by audit.Actor) (any, error) {
 	if request.Force.Invalid {
 		return nil, errs.Field("force", "force must be boolean")
 	}
-	current, err := s.cfg.Library.Accept(r.Context(), id, request.Force.Or(false), library.Author{Actor: by})
+	var over library.Base
+	if request.Force.Or(false) {
+		over = library.Whatever
+	}
+	current, err := s.cfg.Library.Accept(r.Context(), id, over, library.Author{Actor: by})
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func proposedLogin(change func(*credential.Proposal)) *credential.Proposal {
 	return p
 }
 
-func decided(as string) func(*credential.Proposal) {
+func decidedAs(as string) func(*credential.Proposal) {
 	return func(p *credential.Proposal) {
 		at, by := now, "alice"
 		p.Decision, p.DecidedAt, p.DecidedBy = &as, &at, &by
@@ -152,8 +152,8 @@ func TestOffersCard(t *testing.T) {
 	}{
 		"waiting": {proposedLogin(func(p *credential.Proposal) { p.Warnings = []credential.Warning{credential.WarnNoRefresh} }),
 			"Waiting  [It has no refresh token: Codex works until the access token expires, and then needs a new login.] Adopt… " + address + "; Discard " + address + "/discard; "},
-		"discarded": {proposedLogin(decided("discarded")), "Discarded by alice [] Take up again " + address + "/reopen; "},
-		"adopted":   {proposedLogin(decided("adopted")), "Adopted by alice [] "},
+		"discarded": {proposedLogin(decidedAs("discarded")), "Discarded by alice [] Take up again " + address + "/reopen; "},
+		"adopted":   {proposedLogin(decidedAs("adopted")), "Adopted by alice [] "},
 	} {
 		f := credentialsOf(func(f *credentialsFacts) {
 			f.everOffers, f.offers, f.moreOffers = true, []credential.Proposal{*c.p}, true
@@ -218,7 +218,7 @@ func TestProposalQuestion(t *testing.T) {
 	if q = proposalQuestion(risky, row(41, nil), now, ""); q.Ask.Type != adoptWord || q.Ask.Do.Kind != templates.DangerNow || len(q.Ask.Effects) != 1 {
 		t.Errorf("with something to mind: got %+v", q.Ask)
 	}
-	if q = proposalQuestion(proposedLogin(decided("discarded")), row(41, nil), now, "no"); q.Ask != nil || len(q.Diff) != 0 || len(q.Others) != 1 || q.Others[0].Why != "no" || !strings.Contains(q.Text, "Discarded by alice") {
+	if q = proposalQuestion(proposedLogin(decidedAs("discarded")), row(41, nil), now, "no"); q.Ask != nil || len(q.Diff) != 0 || len(q.Others) != 1 || q.Others[0].Why != "no" || !strings.Contains(q.Text, "Discarded by alice") {
 		t.Errorf("decided: got %+v", q)
 	}
 	if q = proposalQuestion(proposedLogin(nil), nil, now, ""); q.Ask == nil || len(q.Diff) != 0 || len(q.Facts) != 6 || q.Ask.Do.Fields[0].Value != "0" {

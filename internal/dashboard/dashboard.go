@@ -15,6 +15,7 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/api"
+	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/door"
@@ -37,6 +38,7 @@ type Config struct {
 	Policy      *policy.Service
 	Usage       *usage.Service
 	Library     *library.Service
+	Audit       *audit.Keeper
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	PublicURL   string                 // that hosts reach the gateway by
@@ -76,6 +78,8 @@ func New(cfg Config) *Surface {
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
 	s.handleCredentials()
 	s.handleStart()
+	s.handleLibrary()
+	s.handleAudit()
 	s.handleVisit()
 	s.handleLogin()
 	s.handleStatic()

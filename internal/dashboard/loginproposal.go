@@ -15,7 +15,7 @@ import (
 	"github.com/cdxgate/cdxgate/templates"
 )
 
-func proposalID(v *visit) (uuid.UUID, error) {
+func loginProposalID(v *visit) (uuid.UUID, error) {
 	id, err := uuid.Parse(v.Param)
 	if err != nil || id.String() != v.Param {
 		return uuid.Nil, call.ErrNoRoute
@@ -25,7 +25,7 @@ func proposalID(v *visit) (uuid.UUID, error) {
 
 // loginProposal serves the page of what a host proposed: what it would change, and what can be done about it.
 func (s *Surface) loginProposal(v *visit) (page, error) {
-	id, err := proposalID(v)
+	id, err := loginProposalID(v)
 	if err != nil {
 		return page{}, err
 	}
@@ -103,7 +103,7 @@ func adoptQuestion(p *credential.Proposal, current *db.GenerationListRow, why st
 
 // adoptLogin makes a proposal the fleet's login.
 func (s *Surface) adoptLogin(v *visit) (outcome, error) {
-	id, err := proposalID(v)
+	id, err := loginProposalID(v)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (s *Surface) adoptLogin(v *visit) (outcome, error) {
 
 // discardLogin closes a proposal.
 func (s *Surface) discardLogin(v *visit) (outcome, error) {
-	id, err := proposalID(v)
+	id, err := loginProposalID(v)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *Surface) discardLogin(v *visit) (outcome, error) {
 
 // reopenLogin has a proposal wait again.
 func (s *Surface) reopenLogin(v *visit) (outcome, error) {
-	id, err := proposalID(v)
+	id, err := loginProposalID(v)
 	if err != nil {
 		return nil, err
 	}

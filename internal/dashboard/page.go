@@ -1,7 +1,11 @@
 package dashboard
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,12 +64,28 @@ func visitOf(r *call.Request) *visit {
 // post returns a value that a form posted, without blanks around it; "": there is none.
 func (v *visit) post(name string) string { return strings.TrimSpace(v.posted().Get(name)) }
 
-// posted returns everything that a form posted as application/x-www-form-urlencoded.
+// posted returns everything that a form posted but for files, in whichever way it did: what can be read of it. A form of long texts
+// wants multipart/form-data, in which they are as long as they are.
 func (v *visit) posted() url.Values {
-	if v.form == nil {
-		v.form, _ = url.ParseQuery(string(v.Body)) // what can be read of it
+	if v.form != nil {
+		return v.form
 	}
-	return v.form
+	kind, params, _ := mime.ParseMediaType(v.Header.Get("Content-Type"))
+	if kind != "multipart/form-data" {
+		v.form, _ = url.ParseQuery(string(v.Body))
+		return v.form
+	}
+	v.form = url.Values{}
+	parts := multipart.NewReader(bytes.NewReader(v.Body), params["boundary"])
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			return v.form
+		}
+		if text, err := io.ReadAll(part); err == nil && part.FileName() == "" { // at most a body
+			v.form.Add(part.FormName(), string(text))
+		}
+	}
 }
 
 // query returns a parameter of the address, without blanks around it; "": there is none.

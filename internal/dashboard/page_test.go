@@ -85,6 +85,7 @@ func (b *browser) fill(t *testing.T) {
 	b.Upload(t, login())
 	host := b.Register(t, "atlas.example")
 	b.Do(t, gatewaytest.Request{Path: "/usage", Key: host.Key.Reveal(), Body: `{"total":10,"input":4,"output":2,"cached":4,"model":"gpt-5-codex"}`})
+	b.fillLibrary(t, &host.Host)
 	b.Exec(t, "UPDATE host SET client_version = $1, wrapper_version = $1, last_seen_at = now()", evil)
 	b.mallory(t)
 }
@@ -106,6 +107,10 @@ var examples = map[string]string{
 	"/dashboard/credentials/{}/rollback":  "",
 	"/dashboard/credentials/proposals/{}": "",
 	"/dashboard/usage/ingests/{}":         "/dashboard/usage/ingests/1",
+	"/dashboard/audit.jsonl":              "",
+	"/dashboard/library/command/{}":       "/dashboard/library/command/evil.md",
+	"/dashboard/library/retire/{}":        "/dashboard/library/retire/evil.md",
+	"/dashboard/library/proposal/{}":      "/dashboard/library/proposal/1",
 }
 
 // pagesOf are the addresses of all pages, with what each needs. What is no page is left out: files, the stream, redirects.

@@ -212,7 +212,7 @@ func TestMenu(t *testing.T) {
 			got = append(got, group.Label+"/"+entry.Label+entry.Why)
 		}
 	}
-	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Trust/AccessYour role is viewer; this takes an owner."}; !slices.Equal(got, want) {
+	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Use/Slash commands", "Trust/Audit", "Trust/AccessYour role is viewer; this takes an owner."}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	visitor.Role = access.Owner
@@ -298,6 +298,12 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /dashboard/usage": access.UsageRead, "GET /dashboard/usage.csv": access.UsageRead, "GET /dashboard/usage/days.csv": access.UsageRead,
 		"GET /dashboard/usage/ingests": access.UsageRead, "GET /dashboard/usage/ingests/{}": access.UsageRead, "GET /dashboard/usage/ingests.csv": access.UsageRead,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
+		"GET /dashboard/audit": access.AuditRead, "GET /dashboard/audit.csv": access.AuditRead, "GET /dashboard/audit.jsonl": access.AuditRead,
+		"GET /dashboard/library": access.LibraryRead, "GET /dashboard/library/edit": access.LibraryRead, "POST /dashboard/library/edit": access.LibraryWrite,
+		"GET /dashboard/library/command/{}": access.LibraryRead, "POST /dashboard/library/restore/{}": access.LibraryWrite,
+		"GET /dashboard/library/retire/{}": access.LibraryRead, "POST /dashboard/library/retire/{}": access.LibraryWrite,
+		"GET /dashboard/library/proposals": access.LibraryRead, "GET /dashboard/library/proposal/{}": access.LibraryRead,
+		"POST /dashboard/library/accept/{}": access.LibraryWrite, "POST /dashboard/library/discard/{}": access.LibraryWrite,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
 
 		"GET /dashboard/hosts/new": access.HostRead, "POST /dashboard/hosts/new": access.HostEnrol, "GET /dashboard/hosts/{}": access.HostRead,

@@ -160,7 +160,7 @@ func (g *Gateway) compose(opts Options) {
 	entrance := door.New(door.Config{Certs: g.Certs, Access: g.Access, Limits: g.Limits, Logger: g.Logger()})
 	g.Dashboard = dashboard.New(dashboard.Config{
 		Door: entrance, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
-		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now, Logger: g.Logger(),
+		Audit: g.Core.Audit, Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now, Logger: g.Logger(),
 		Live: opts.Live,
 	})
 	g.Admin = admin.New(admin.Config{

@@ -136,12 +136,12 @@ func proposal(ctx context.Context, q *db.Queries, id int64) (*db.ProposalGetRow,
 	return &row, nil
 }
 
-// Accept makes a proposal the current version of its file. A file that has changed or was retired since is only overwritten
-// by force.
+// Accept makes a proposal the current version of its file. A file that has changed or was retired since is overwritten only if
+// over agrees, which is asked about it as it is now, retired or not; nil: never.
 //
 // Errors: ErrNoProposal, ErrProposalDecided, ErrProposalStale, ErrContended; kind Invalid on filename, when a file has the
 // name in another case.
-func (s *Service) Accept(ctx context.Context, id int64, force bool, by Author) (current *db.LibraryGetRow, err error) {
+func (s *Service) Accept(ctx context.Context, id int64, over Base, by Author) (current *db.LibraryGetRow, err error) {
 	err = s.untilSettled(ctx, func(q *db.Queries) error {
 		row, err := proposal(ctx, q, id)
 		if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) Accept(ctx context.Context, id int64, force bool, by Author) (
 		switch {
 		case err != nil:
 			return err
-		case before != nil && !force && changedSince(&before.LibraryFile, &p):
+		case before != nil && changedSince(&before.LibraryFile, &p) && (over == nil || !over(before)):
 			return ErrProposalStale.With("version", before.LibraryFile.Version)
 		}
 		f := &file{name: p.Name, content: p.Content, sha256: p.SHA256, description: p.Description, argumentHint: p.ArgumentHint}

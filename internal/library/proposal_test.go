@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/library"
 )
 
@@ -91,7 +92,7 @@ func TestAccept(t *testing.T) {
 	r := newRig(t)
 	host := r.host(t, "a.example")
 	id := r.mustPropose(t, "new.md", "---\ndescription: D\n---\n", host)
-	current, err := r.Accept(t.Context(), id, false, operator)
+	current, err := r.Accept(t.Context(), id, nil, operator)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,16 +102,16 @@ func TestAccept(t *testing.T) {
 	if row, err := r.Proposal(t.Context(), id); err != nil || *row.LibraryProposal.Decision != "accepted" || *row.LibraryProposal.DecidedBy != "root" {
 		t.Errorf("got %+v, %v", row, err)
 	}
-	_, err = r.Accept(t.Context(), id, true, operator)
+	_, err = r.Accept(t.Context(), id, library.Whatever, operator)
 	is(t, "accepting twice", err, library.ErrProposalDecided)
 	is(t, "discarding after that", r.Discard(t.Context(), id, operator), library.ErrProposalDecided)
-	_, err = r.Accept(t.Context(), id+1000, false, operator)
+	_, err = r.Accept(t.Context(), id+1000, nil, operator)
 	is(t, "accepting nothing", err, library.ErrNoProposal)
 	is(t, "discarding nothing", r.Discard(t.Context(), id+1000, operator), library.ErrNoProposal)
 
 	discarded := r.mustPropose(t, "new.md", "two", host)
 	is(t, "discarding", r.Discard(t.Context(), discarded, operator), nil)
-	_, err = r.Accept(t.Context(), discarded, true, operator)
+	_, err = r.Accept(t.Context(), discarded, library.Whatever, operator)
 	is(t, "accepting what was discarded", err, library.ErrProposalDecided)
 	r.is(t, "new.md", "---\ndescription: D\n---\n", 1)
 
@@ -153,7 +154,7 @@ func TestAcceptStale(t *testing.T) {
 			if c.stale {
 				want = library.ErrProposalStale
 			}
-			_, err := r.Accept(t.Context(), id, false, operator)
+			_, err := r.Accept(t.Context(), id, nil, operator)
 			is(t, "accepting", err, want)
 			if !c.stale {
 				return
@@ -161,7 +162,21 @@ func TestAcceptStale(t *testing.T) {
 			if waiting := r.pending(t); len(waiting) != 1 {
 				t.Errorf("got %v, want it to wait still", waiting)
 			}
-			current, err := r.Accept(t.Context(), id, true, operator)
+			before, err := r.Get(t.Context(), "triage.md")
+			is(t, "reading", err, nil)
+			asked := 0
+			_, err = r.Accept(t.Context(), id, func(current *db.LibraryGetRow) bool {
+				asked++
+				if current.LibraryFile.Version != before.LibraryFile.Version {
+					t.Errorf("asked about version %d, want %d", current.LibraryFile.Version, before.LibraryFile.Version)
+				}
+				return false
+			}, operator)
+			is(t, "accepting over what was not seen", err, library.ErrProposalStale)
+			if asked == 0 {
+				t.Error("nobody was asked")
+			}
+			current, err := r.Accept(t.Context(), id, library.Whatever, operator)
 			is(t, "accepting by force", err, nil)
 			r.is(t, "triage.md", "proposed", current.LibraryFile.Version)
 		})
@@ -176,7 +191,7 @@ func TestAcceptRevives(t *testing.T) {
 	r.mustStore(t, "triage.md", "one", library.Created)
 	is(t, "retiring", r.Delete(t.Context(), "triage.md", nil, operator), nil)
 	r.clock.pass(time.Minute)
-	_, err := r.Accept(t.Context(), r.mustPropose(t, "triage.md", "one", host), false, operator)
+	_, err := r.Accept(t.Context(), r.mustPropose(t, "triage.md", "one", host), nil, operator)
 	is(t, "accepting", err, nil)
 	r.is(t, "triage.md", "one", 2)
 }
@@ -187,7 +202,7 @@ func TestAcceptNamesake(t *testing.T) {
 	r := newRig(t)
 	id := r.mustPropose(t, "a.md", "x", r.host(t, "a.example"))
 	r.mustStore(t, "A.md", "y", library.Created)
-	_, err := r.Accept(t.Context(), id, true, operator)
+	_, err := r.Accept(t.Context(), id, library.Whatever, operator)
 	invalid(t, "accepting", err, "filename", "filename differs only in case from A.md, which would be the same file on some hosts")
 	is(t, "discarding", r.Discard(t.Context(), id, operator), nil)
 }
@@ -202,7 +217,7 @@ func TestProposalsGoWithTheirHost(t *testing.T) {
 	if got := fmt.Sprint(r.pending(t)); got != "[b.example/a.md]" {
 		t.Errorf("got %s", got)
 	}
-	_, err := r.Accept(t.Context(), id, false, operator)
+	_, err := r.Accept(t.Context(), id, nil, operator)
 	is(t, "accepting", err, library.ErrNoProposal)
 	is(t, "discarding", r.Discard(t.Context(), id, operator), library.ErrNoProposal)
 }

@@ -73,7 +73,11 @@ func TestAcceptRace(t *testing.T) {
 		if i%4 == 3 {
 			return r.Discard(t.Context(), id, operator)
 		}
-		_, err := r.Accept(t.Context(), id, i%2 == 0, operator)
+		over := library.Base(library.Whatever)
+		if i%2 == 1 {
+			over = nil
+		}
+		_, err := r.Accept(t.Context(), id, over, operator)
 		return err
 	})
 	if count(failures, nil) != 1 || count(failures, library.ErrProposalDecided) != 11 {
@@ -93,7 +97,7 @@ func TestAcceptRaceOfHosts(t *testing.T) {
 		ids = append(ids, r.mustPropose(t, "race.md", fmt.Sprint(i), r.host(t, fmt.Sprintf("h%d.example", i))))
 	}
 	failures := everybody(len(ids), func(i int) error {
-		_, err := r.Accept(t.Context(), ids[i], false, operator)
+		_, err := r.Accept(t.Context(), ids[i], nil, operator)
 		return err
 	})
 	if count(failures, nil) != 1 || count(failures, library.ErrProposalStale) != 5 {
@@ -133,7 +137,7 @@ func TestAcceptWhileTheHostGoes(t *testing.T) {
 			is(t, "removing the host", err, nil)
 		})
 		both.Go(func() {
-			if _, err := r.Accept(t.Context(), id, false, operator); err != nil && !errors.Is(err, library.ErrNoProposal) {
+			if _, err := r.Accept(t.Context(), id, nil, operator); err != nil && !errors.Is(err, library.ErrNoProposal) {
 				t.Errorf("accepting: got %v, want %v or none", err, library.ErrNoProposal)
 			}
 		})

@@ -126,7 +126,11 @@ func (c *Console) LibraryAccept(ctx context.Context, id string, opts LibraryAcce
 		return err
 	}
 	p := row.LibraryProposal
-	current, err := c.library.Accept(ctx, p.ID, opts.Force, library.Author{Actor: c.by})
+	var over library.Base
+	if opts.Force {
+		over = library.Whatever
+	}
+	current, err := c.library.Accept(ctx, p.ID, over, library.Author{Actor: c.by})
 	if errors.Is(err, library.ErrProposalStale) {
 		return advise(err, library.ErrProposalStale,
 			"compare cdxgate library show %s with cdxgate library proposal %d, then accept it with --force or discard it", p.Name, p.ID)

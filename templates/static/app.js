@@ -406,6 +406,21 @@
   all("[data-log]").forEach(watchLength);
   document.addEventListener("htmx:load", (event) => all("[data-log]", event.target).forEach(watchLength));
 
+  // ---------- audit ----------
+
+  // What somebody has unfolded stays so when a list is replaced by a newer one.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = all("details[open][id]", event.detail.target).map((fold) => fold.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of unfolded) {
+      const fold = document.getElementById(id);
+      if (fold) fold.open = true;
+    }
+    unfolded = [];
+  });
+
   all("[data-confirm]").forEach(watchConfirmation);
   document.addEventListener("htmx:load", (event) => all("[data-confirm]", event.target).forEach(watchConfirmation));
   document.addEventListener("htmx:load", (event) => all("form[data-login]", event.target).forEach(watchLogin));
