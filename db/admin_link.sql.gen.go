@@ -66,6 +66,58 @@ func (q *Queries) AdminLinkInsert(ctx context.Context, arg AdminLinkInsertParams
 	return i, err
 }
 
+const adminLinkList = `-- name: AdminLinkList :many
+SELECT id, role, created_by, created_at, expires_at FROM admin_link WHERE used_at IS NULL AND expires_at > now() ORDER BY id
+`
+
+type AdminLinkListRow struct {
+	ID        int64
+	Role      string
+	CreatedBy string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// AdminLinkList is the links that somebody may still use.
+func (q *Queries) AdminLinkList(ctx context.Context) ([]AdminLinkListRow, error) {
+	rows, err := q.db.Query(ctx, adminLinkList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdminLinkListRow
+	for rows.Next() {
+		var i AdminLinkListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const adminLinkRevoke = `-- name: AdminLinkRevoke :one
+UPDATE admin_link SET expires_at = created_at WHERE id = $1 AND used_at IS NULL AND expires_at > now() RETURNING role
+`
+
+// AdminLinkRevoke has a link end before it began: a use of it that is waiting for this must not find it good by its own, earlier
+// now(). No row: it is used or over, or never was.
+func (q *Queries) AdminLinkRevoke(ctx context.Context, id int64) (string, error) {
+	row := q.db.QueryRow(ctx, adminLinkRevoke, id)
+	var role string
+	err := row.Scan(&role)
+	return role, err
+}
+
 const adminLinkState = `-- name: AdminLinkState :one
 SELECT id, role, created_by, expires_at, (used_at IS NOT NULL)::boolean AS used, (expires_at <= now())::boolean AS expired
 FROM admin_link WHERE token_sha256 = $1

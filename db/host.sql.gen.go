@@ -668,6 +668,51 @@ func (q *Queries) HostHolders(ctx context.Context, authDigest []byte) (HostHolde
 	return i, err
 }
 
+const hostIdle = `-- name: HostIdle :many
+WITH silent AS (
+	SELECT date_part('epoch', $2::timestamptz) - date_part('epoch', greatest(h.last_seen_at, h.updated_at)) AS seconds
+	FROM host h
+	WHERE h.deleted_at IS NULL AND coalesce(h.expires_at > $2::timestamptz, true)
+		AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+		AND NOT (h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < $3::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.used_at IS NOT NULL))
+)
+SELECT least(ceil(seconds / 86400)::integer - 1, $1::integer)::integer AS days, count(*) AS hosts FROM silent GROUP BY 1 ORDER BY 1
+`
+
+type HostIdleParams struct {
+	Most                int32
+	Now                 time.Time
+	UnprovisionedBefore time.Time
+}
+
+type HostIdleRow struct {
+	Days  int32
+	Hosts int64
+}
+
+// HostIdle counts the hosts by the days for longer than which they have been silent, most or more of them as most. It is what
+// HostPrune goes by: hosts that it prunes for another reason, or spares however silent they are, are not counted.
+func (q *Queries) HostIdle(ctx context.Context, arg HostIdleParams) ([]HostIdleRow, error) {
+	rows, err := q.db.Query(ctx, hostIdle, arg.Most, arg.Now, arg.UnprovisionedBefore)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostIdleRow
+	for rows.Next() {
+		var i HostIdleRow
+		if err := rows.Scan(&i.Days, &i.Hosts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const hostInsert = `-- name: HostInsert :one
 INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, secure, vip, force_ipv4, insecure_until, expires_at, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::timestamptz, $10::timestamptz)

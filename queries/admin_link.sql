@@ -13,3 +13,12 @@ FROM admin_link WHERE token_sha256 = @token_sha256;
 UPDATE admin_link SET used_at = now(), used_from = @used_from
 WHERE token_sha256 = @token_sha256 AND used_at IS NULL AND expires_at > now()
 RETURNING id, role, created_by;
+
+-- name: AdminLinkList :many
+-- AdminLinkList is the links that somebody may still use.
+SELECT id, role, created_by, created_at, expires_at FROM admin_link WHERE used_at IS NULL AND expires_at > now() ORDER BY id;
+
+-- name: AdminLinkRevoke :one
+-- AdminLinkRevoke has a link end before it began: a use of it that is waiting for this must not find it good by its own, earlier
+-- now(). No row: it is used or over, or never was.
+UPDATE admin_link SET expires_at = created_at WHERE id = @id AND used_at IS NULL AND expires_at > now() RETURNING role;

@@ -274,3 +274,16 @@ RETURNING *;
 WITH batch AS (SELECT h.id FROM host h WHERE h.deleted_at < @before::timestamptz LIMIT @max FOR UPDATE SKIP LOCKED)
 DELETE FROM host USING batch WHERE host.id = batch.id
 RETURNING host.id, host.fqdn;
+
+-- name: HostIdle :many
+-- HostIdle counts the hosts by the days for longer than which they have been silent, most or more of them as most. It is what
+-- HostPrune goes by: hosts that it prunes for another reason, or spares however silent they are, are not counted.
+WITH silent AS (
+	SELECT date_part('epoch', @now::timestamptz) - date_part('epoch', greatest(h.last_seen_at, h.updated_at)) AS seconds
+	FROM host h
+	WHERE h.deleted_at IS NULL AND coalesce(h.expires_at > @now::timestamptz, true)
+		AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.key_sealed IS NOT NULL AND t.expires_at > now())
+		AND NOT (h.last_seen_at IS NULL AND h.expires_at IS NULL AND h.updated_at < @unprovisioned_before::timestamptz
+			AND NOT EXISTS (SELECT FROM install_token t WHERE t.host_id = h.id AND t.used_at IS NOT NULL))
+)
+SELECT least(ceil(seconds / 86400)::integer - 1, @most::integer)::integer AS days, count(*) AS hosts FROM silent GROUP BY 1 ORDER BY 1;

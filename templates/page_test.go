@@ -172,6 +172,7 @@ func pages() map[string]templ.Component {
 		all[name] = templates.Layout(shell("Page"), page)
 	}
 	maps.Copy(all, credentialPages())
+	maps.Copy(all, decisions())
 	return all
 }
 
@@ -244,6 +245,8 @@ func TestHostileTexts(t *testing.T) {
 		confirm.Title, confirm.Effects, confirm.Type, confirm.Note = text, []string{"effect" + text}, text, text
 		for name, component := range map[string]templ.Component{
 			"overview": templates.Overview(overview(text)), "jump": templates.Jump(jump), "nothing found": templates.Jump(templates.JumpPage{Query: text}),
+			"settings": templates.Settings(settings(text)), "access": templates.Access(accessPage(text)), "new token": templates.NewToken(newToken(text)),
+			"token": templates.MadeToken(madeToken(text)), "question": templates.Question(text, confirm),
 			"confirm": templates.SwitchPage(templates.Switch{Known: true}, confirm),
 			"refusal": templates.Refusal(templates.RefusalPage{Title: text, Text: "text" + text, Command: "command" + text, RequestID: text}),
 		} {

@@ -362,3 +362,71 @@ func TestSecretsPrintAsRedacted(t *testing.T) {
 		t.Errorf("got %s", printed)
 	}
 }
+
+// A link that is revoked logs nobody in; once it is used there is nothing left to revoke.
+func TestRevokeLink(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	revoked, err := s.NewLink(t.Context(), access.Viewer, console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := s.NewLink(t.Context(), access.Owner, console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.UseLink(t.Context(), used.Secret.Reveal(), laptop); err != nil {
+		t.Fatal(err)
+	}
+	links, err := s.ListLinks(t.Context())
+	if err != nil || len(links) != 1 || links[0].ID != revoked.ID || links[0].Role != "viewer" || links[0].CreatedBy != "ops" {
+		t.Errorf("got %+v, %v, want the link that nobody used", links, err)
+	}
+	if err := s.RevokeLink(t.Context(), revoked.ID, console); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{revoked.ID, used.ID, 0, -1, 99} {
+		if err := s.RevokeLink(t.Context(), id, console); !errors.Is(err, access.ErrLinkGone) {
+			t.Errorf("link %d: got %v, want %v", id, err, access.ErrLinkGone)
+		}
+	}
+	if _, _, err := s.UseLink(t.Context(), revoked.Secret.Reveal(), laptop); !errors.Is(err, access.ErrLinkExpired) {
+		t.Errorf("got %v, want %v", err, access.ErrLinkExpired)
+	}
+	if n := count(t, store, "audit_entry WHERE action = 'admin.link.revoke' AND details->>'role' = 'viewer'"); n != 1 {
+		t.Errorf("got %d entries, want 1", n)
+	}
+}
+
+// Of those who use a link and those who revoke it at the same time, one has it.
+func TestUseOrRevokeLink(t *testing.T) {
+	t.Parallel()
+	s, store := newService(t)
+	for round := range 20 {
+		link, err := s.NewLink(t.Context(), access.Viewer, console)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var won atomic.Int64
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, _, err := s.UseLink(t.Context(), link.Secret.Reveal(), laptop); err == nil {
+					won.Add(1)
+				}
+			})
+			all.Go(func() {
+				if err := s.RevokeLink(t.Context(), link.ID, console); err == nil {
+					won.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Errorf("round %d: %d had the link, want 1", round, won.Load())
+		}
+	}
+	if n := count(t, store, "admin_session") + count(t, store, "audit_entry WHERE action = 'admin.link.revoke'"); n != 20 {
+		t.Errorf("got %d sessions and revocations, want 20", n)
+	}
+}

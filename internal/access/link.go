@@ -21,6 +21,8 @@ const (
 var (
 	ErrLinkUnknown = errs.New(errs.NotFound, "admin_link_unknown", "this is no login link")
 	ErrLinkUsed    = errs.New(errs.Gone, "admin_link_used", "this login link was used already")
+	// ErrLinkGone is a number that no link has which somebody may still use.
+	ErrLinkGone    = errs.New(errs.NotFound, "admin_link_not_found", "there is no login link of this number that was not used")
 	ErrLinkExpired = errs.New(errs.Gone, "admin_link_expired", "this login link has expired")
 )
 
@@ -122,4 +124,29 @@ func (s *Service) UseLink(ctx context.Context, presented string, from netip.Addr
 		return Secret{}, Identified{}, err
 	}
 	return cookie, session, nil
+}
+
+// ListLinks returns the links that somebody may still use, the oldest first.
+func (s *Service) ListLinks(ctx context.Context) ([]db.AdminLinkListRow, error) {
+	links, err := s.store.AdminLinkList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing the login links: %w", err)
+	}
+	return links, nil
+}
+
+// RevokeLink ends a link that nobody has used yet. One that was used is a session: see [Service.RevokeSession]. Errors: ErrLinkGone.
+func (s *Service) RevokeLink(ctx context.Context, id int64, by audit.Actor) error {
+	return s.store.WithTx(ctx, func(q *db.Queries) error {
+		role, err := q.AdminLinkRevoke(ctx, id)
+		if db.IsNoRows(err) {
+			return ErrLinkGone
+		}
+		if err != nil {
+			return fmt.Errorf("revoking the login link %d: %w", id, err)
+		}
+		return audit.Record(ctx, q, audit.Entry{At: time.Now(), Actor: by, Action: audit.ActionAdminLinkRevoke, Details: audit.Details{
+			"link": id, "role": role,
+		}})
+	})
 }

@@ -63,6 +63,7 @@ const (
 	ActionAdminTokenRevoke = "admin.token.revoke"
 	ActionAdminLinkCreate  = "admin.link.create"
 	ActionAdminLinkUse     = "admin.link.use"
+	ActionAdminLinkRevoke  = "admin.link.revoke"
 	ActionAdminRefused     = "admin.refused"
 	ActionKeyringEstablish = "keyring.establish"
 	ActionSigningKey       = "keyring.signing_key"

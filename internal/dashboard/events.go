@@ -43,6 +43,7 @@ var phrases = map[string]phrase{
 	audit.ActionAdminTokenRevoke:   {icon: "bad", text: "revoked the API token", object: "name"},
 	audit.ActionAdminLinkCreate:    {icon: "key", text: "made a login link for the role", object: "role"},
 	audit.ActionAdminLinkUse:       {icon: "user", text: "logged in as", object: "role"},
+	audit.ActionAdminLinkRevoke:    {icon: "bad", text: "revoked a login link for the role", object: "role"},
 	audit.ActionAdminSessionRevoke: {icon: "logout", text: "ended a session"},
 	audit.ActionAdminRefused:       {icon: "bad", text: "was refused", object: "capability"},
 	audit.ActionRateLimit:          {icon: "bad", text: "was blocked after too many failures"},

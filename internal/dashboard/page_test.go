@@ -99,18 +99,20 @@ func (b *browser) mallory(t *testing.T) {
 }
 
 // examples are addresses of the pages whose path has a part to be filled in. Pages of a login link are in TestLogin, those of single
-// generations and proposals in TestHostileCredentials.
+// generations and proposals in TestHostileCredentials, questions about what has to be named in TestRevoking.
 var examples = map[string]string{
-	"/dashboard/{}":                       "",
-	"/dashboard/login/{}":                 "",
-	"/dashboard/credentials/{}":           "",
-	"/dashboard/credentials/{}/rollback":  "",
-	"/dashboard/credentials/proposals/{}": "",
-	"/dashboard/usage/ingests/{}":         "/dashboard/usage/ingests/1",
-	"/dashboard/audit.jsonl":              "",
-	"/dashboard/library/command/{}":       "/dashboard/library/command/evil.md",
-	"/dashboard/library/retire/{}":        "/dashboard/library/retire/evil.md",
-	"/dashboard/library/proposal/{}":      "/dashboard/library/proposal/1",
+	"/dashboard/{}":                         "",
+	"/dashboard/login/{}":                   "",
+	"/dashboard/credentials/{}":             "",
+	"/dashboard/credentials/{}/rollback":    "",
+	"/dashboard/credentials/proposals/{}":   "",
+	"/dashboard/usage/ingests/{}":           "/dashboard/usage/ingests/1",
+	"/dashboard/audit.jsonl":                "",
+	"/dashboard/library/command/{}":         "/dashboard/library/command/evil.md",
+	"/dashboard/library/retire/{}":          "/dashboard/library/retire/evil.md",
+	"/dashboard/library/proposal/{}":        "/dashboard/library/proposal/1",
+	"/dashboard/access/certificates/revoke": "",
+	"/dashboard/access/tokens/revoke":       "",
 }
 
 // pagesOf are the addresses of all pages, with what each needs. What is no page is left out: files, the stream, redirects.
@@ -219,7 +221,7 @@ func TestRoles(t *testing.T) {
 	if page := string(b.visit(t, viewer, "/dashboard/switch").Body); !strings.Contains(page, why) || !strings.Contains(page, `class="btn btn-dp" disabled`) {
 		t.Errorf("a viewer's kill switch: got %s", page)
 	}
-	if page := string(b.visit(t, operator, "/dashboard/switch").Body); strings.Contains(page, "this takes an") || strings.Contains(page, `btn-dp" disabled`) {
+	if page := string(b.visit(t, operator, "/dashboard/switch").Body); strings.Contains(page, "this takes an operator") || strings.Contains(page, `btn-dp" disabled`) {
 		t.Errorf("an operator's kill switch: got %s", page)
 	}
 	refused := b.post(t, viewer, "/dashboard/switch", "disabled", "true", "confirm", "refuse")

@@ -212,7 +212,7 @@ func TestMenu(t *testing.T) {
 			got = append(got, group.Label+"/"+entry.Label+entry.Why)
 		}
 	}
-	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Use/Slash commands", "Trust/Audit", "Trust/AccessYour role is viewer; this takes an owner."}; !slices.Equal(got, want) {
+	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Trust/AccessYour role is viewer; this takes an owner."}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	visitor.Role = access.Owner
@@ -297,6 +297,12 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /dashboard/hosts/window": access.HostRead, "POST /dashboard/hosts/window": access.HostWrite,
 		"GET /dashboard/usage": access.UsageRead, "GET /dashboard/usage.csv": access.UsageRead, "GET /dashboard/usage/days.csv": access.UsageRead,
 		"GET /dashboard/usage/ingests": access.UsageRead, "GET /dashboard/usage/ingests/{}": access.UsageRead, "GET /dashboard/usage/ingests.csv": access.UsageRead,
+		"GET /dashboard/settings": access.PolicyRead, "POST /dashboard/settings/quota": access.PolicyWrite, "POST /dashboard/settings/codex": access.PolicyWrite,
+		"POST /dashboard/settings/codex/check": access.PolicyWrite, "POST /dashboard/settings/silent": access.PolicyWrite, "POST /dashboard/settings/prune": access.PolicyWrite,
+		"GET /dashboard/access": access.AdminRead, "GET /dashboard/access/certificates/revoke": access.AdminWrite, "POST /dashboard/access/certificates/revoke": access.AdminWrite,
+		"GET /dashboard/access/tokens/new": access.AdminWrite, "POST /dashboard/access/tokens": access.AdminWrite,
+		"GET /dashboard/access/tokens/revoke": access.AdminWrite, "POST /dashboard/access/tokens/revoke": access.AdminWrite,
+		"POST /dashboard/access/sessions/revoke": access.AdminWrite, "POST /dashboard/access/links/revoke": access.AdminWrite,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/audit": access.AuditRead, "GET /dashboard/audit.csv": access.AuditRead, "GET /dashboard/audit.jsonl": access.AuditRead,
 		"GET /dashboard/library": access.LibraryRead, "GET /dashboard/library/edit": access.LibraryRead, "POST /dashboard/library/edit": access.LibraryWrite,

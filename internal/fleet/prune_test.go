@@ -130,6 +130,16 @@ func TestPrune(t *testing.T) {
 			e := r.register(t, c.registration)
 			c.before(t, r, e)
 			r.clock.pass(c.passes)
+			idle, err := r.Idle(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if days := int(c.inactive / day); days > 0 && (idle.Due(days) == 1) != (c.want == "inactive") {
+				t.Errorf("got %d hosts said to go after %d days", idle.Due(days), days)
+			}
+			if n := idle.Due(0); n != 0 {
+				t.Errorf("got %d hosts said to go without a limit, want none", n)
+			}
 			changed := r.prune(t, c.inactive)
 			if got := r.pruned(t, e.Host.FQDN); got != c.want || (changed == 1) != (c.want != "") {
 				t.Errorf("got pruned as %q with %d changed, want %q", got, changed, c.want)
