@@ -137,7 +137,11 @@ type HostRowWindow struct {
 // windowLink leads to the question of how long a window is to be open: to its page, and with script to the same as a dialog.
 func windowLink(r HostRow, label string) templ.Attributes {
 	address := "/dashboard/hosts/window?id=" + r.id()
-	return templ.Attributes{"href": address, "hx-get": address, "aria-label": label + r.FQDN}
+	attributes := templ.Attributes{"href": address, "hx-get": address}
+	if label != "" {
+		attributes["aria-label"] = label + r.FQDN
+	}
+	return attributes
 }
 
 func (r HostRow) cellClass(c HostsColumn) string {

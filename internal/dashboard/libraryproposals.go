@@ -95,7 +95,7 @@ func proposalsPage(state string, query library.ProposalQuery, rows []db.Proposal
 		row := &rows[i]
 		p.Rows = append(p.Rows, templates.LibraryProposalRow{
 			Href: pathProposal + strconv.FormatInt(row.ID, 10), Name: row.Name, Host: row.FQDN, HostURL: hostLink(row.HostID, has), Kind: proposalKind(row.BaseVersion),
-			Size: bytesText(int64(row.SizeBytes)), Made: templates.Moment{At: row.CreatedAt, Now: now}, State: decided(row.Decision, row.DecidedBy, row.DecidedAt, now),
+			Size: bytesText(int64(row.SizeBytes)), Made: templates.Moment{At: row.CreatedAt, Now: now}, State: libraryDecision(row.Decision, row.DecidedBy, row.DecidedAt, now),
 		})
 	}
 	p.Pager.Text = templates.Count(int64(len(p.Rows)), "proposal", "proposals")
@@ -121,7 +121,7 @@ func proposalKind(baseVersion int64) string {
 }
 
 // decided is what became of a proposal; decision may be nil: it waits.
-func decided(decision, by *string, at *time.Time, now time.Time) templates.LibraryDecision {
+func libraryDecision(decision, by *string, at *time.Time, now time.Time) templates.LibraryDecision {
 	for _, known := range decisions {
 		if known.value == textOf(decision) {
 			d := templates.LibraryDecision{Tone: known.tone, Icon: known.icon, Label: known.label, By: textOf(by), At: templates.Moment{Now: now}}
@@ -180,7 +180,7 @@ func proposalPage(row *db.ProposalGetRow, current *db.LibraryGetRow, hosts strin
 	p := &row.LibraryProposal
 	shown := templates.LibraryProposal{
 		Name: p.Name, Host: row.FQDN, HostURL: hostLink(p.HostID, has), Kind: proposalKind(p.BaseVersion) + ", pushed by " + row.FQDN + ".",
-		State: decided(p.Decision, p.DecidedBy, p.DecidedAt, now), Made: templates.Moment{At: p.CreatedAt, Now: now},
+		State: libraryDecision(p.Decision, p.DecidedBy, p.DecidedAt, now), Made: templates.Moment{At: p.CreatedAt, Now: now},
 		Description: textOf(p.Description), Hint: textOf(p.ArgumentHint), Size: bytesText(int64(len(p.Content))), SHA256: hex.EncodeToString(p.SHA256),
 	}
 	from, before := "nothing: the command is new", ""
