@@ -324,8 +324,8 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 		dashboard: dashboard.New(dashboard.Config{
-			Door: entrance, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
-			Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
+			Door: entrance, Certs: certs, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
+			Codex: codex, Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
 		}),
 	})
 }

@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"flag"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -138,7 +139,7 @@ func pages() map[string]templ.Component {
 	serve := question()
 	serve.ID, serve.Title, serve.Type, serve.Effects = "serve", "Serve hosts again?", "", nil
 	nobody := templates.Shell{Title: "Log in", Now: now}
-	return map[string]templ.Component{
+	all := map[string]templ.Component{
 		"overview":       templates.Layout(shell("Overview"), templates.Overview(overview(""))),
 		"overview-empty": templates.Layout(session, templates.Overview(emptyOverview())),
 		"switch":         templates.Layout(unknown, templates.SwitchPage(templates.Switch{Known: true}, question())),
@@ -155,6 +156,8 @@ func pages() map[string]templ.Component {
 		"login":        templates.Bare(nobody, templates.Login("As operator, by a link that root made on the console.")),
 		"parts":        templates.Layout(shell("Parts"), parts()),
 	}
+	maps.Copy(all, decisions())
+	return all
 }
 
 // parts are those that no page above has.
@@ -226,6 +229,8 @@ func TestHostileTexts(t *testing.T) {
 		confirm.Title, confirm.Effects, confirm.Type, confirm.Note = text, []string{"effect" + text}, text, text
 		for name, component := range map[string]templ.Component{
 			"overview": templates.Overview(overview(text)), "jump": templates.Jump(jump), "nothing found": templates.Jump(templates.JumpPage{Query: text}),
+			"settings": templates.Settings(settings(text)), "access": templates.Access(accessPage(text)), "new token": templates.NewToken(newToken(text)),
+			"token": templates.MadeToken(madeToken(text)), "question": templates.Question(text, confirm),
 			"confirm": templates.SwitchPage(templates.Switch{Known: true}, confirm),
 			"refusal": templates.Refusal(templates.RefusalPage{Title: text, Text: "text" + text, Command: "command" + text, RequestID: text}),
 		} {

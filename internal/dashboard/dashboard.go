@@ -14,6 +14,7 @@ import (
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/access"
+	"github.com/cdxgate/cdxgate/internal/adminca"
 	"github.com/cdxgate/cdxgate/internal/api"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
@@ -23,6 +24,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
+	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 	"github.com/cdxgate/cdxgate/templates"
 )
@@ -30,6 +32,7 @@ import (
 // Config is what the surface is composed of. Every field is needed.
 type Config struct {
 	Door        *door.Door
+	Certs       *adminca.Service
 	Access      *access.Service
 	Limits      *ratelimit.Service
 	Fleet       *fleet.Service
@@ -37,6 +40,7 @@ type Config struct {
 	Policy      *policy.Service
 	Usage       *usage.Service
 	Library     *library.Service
+	Codex       *release.Codex
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
 	PublicTLS   func() publictls.Trust // what a machine needs to recognise the public URL's certificate now
 	PublicURL   string                 // that hosts reach the gateway by
@@ -70,6 +74,8 @@ func New(cfg Config) *Surface {
 	s.page("/dashboard/jump", access.HostRead, s.jump)
 	s.page("/dashboard/switch", access.PolicyRead, s.showSwitch)
 	s.form("/dashboard/switch", access.PolicyWrite, s.turnSwitch)
+	s.handleSettings()
+	s.handleAccess()
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
 	s.handleVisit()
 	s.handleLogin()

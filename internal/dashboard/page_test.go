@@ -96,8 +96,11 @@ func (b *browser) mallory(t *testing.T) {
 	}
 }
 
-// examples are addresses of the pages whose path has a part to be filled in. Pages of a login link are in TestLogin.
-var examples = map[string]string{"/dashboard/login/{}": "", "/dashboard/{}": ""}
+// examples are addresses of the pages whose path has a part to be filled in. Pages of a login link are in TestLogin, questions
+// about what has to be named in TestRevoking.
+var examples = map[string]string{
+	"/dashboard/login/{}": "", "/dashboard/{}": "", "/dashboard/access/certificates/revoke": "", "/dashboard/access/tokens/revoke": "",
+}
 
 // pagesOf are the addresses of all pages, with what each needs. What is no page is left out: files, the stream, redirects.
 func pagesOf(t *testing.T, b *browser) map[string]access.Capability {
@@ -202,7 +205,7 @@ func TestRoles(t *testing.T) {
 	if page := string(b.visit(t, viewer, "/dashboard/switch").Body); !strings.Contains(page, why) || !strings.Contains(page, `class="btn btn-dp" disabled`) {
 		t.Errorf("a viewer's kill switch: got %s", page)
 	}
-	if page := string(b.visit(t, operator, "/dashboard/switch").Body); strings.Contains(page, "this takes an") || strings.Contains(page, `btn-dp" disabled`) {
+	if page := string(b.visit(t, operator, "/dashboard/switch").Body); strings.Contains(page, "this takes an operator") || strings.Contains(page, `btn-dp" disabled`) {
 		t.Errorf("an operator's kill switch: got %s", page)
 	}
 	refused := b.post(t, viewer, "/dashboard/switch", "disabled", "true", "confirm", "refuse")

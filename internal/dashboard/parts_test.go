@@ -202,7 +202,6 @@ func TestSendingHasADeadlineAndSilenceHasNone(t *testing.T) {
 func TestMenu(t *testing.T) {
 	t.Parallel()
 	s := New(Config{})
-	s.page("/dashboard/access", access.AdminRead, nil)
 	s.page("/dashboard/hosts", access.HostRead, nil)
 	visitor := &visit{Visitor: door.Visitor{By: access.Session, Grant: access.Grant{Role: access.Viewer}}}
 	var got []string
@@ -211,7 +210,7 @@ func TestMenu(t *testing.T) {
 			got = append(got, group.Label+"/"+entry.Label+entry.Why)
 		}
 	}
-	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Trust/AccessYour role is viewer; this takes an owner."}; !slices.Equal(got, want) {
+	if want := []string{"Fleet/Overview", "Fleet/Hosts", "Trust/AccessYour role is viewer; this takes an owner.", "Trust/Settings"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	visitor.Role = access.Owner
@@ -292,6 +291,12 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 		"GET /": openToAll, "GET /admin": openToAll, "GET /dashboard/{}": openToAll,
 		"GET /dashboard": access.HostRead, "GET /dashboard/jump": access.HostRead, "GET /dashboard/events": access.Self,
 		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite,
+		"GET /dashboard/settings": access.PolicyRead, "POST /dashboard/settings/quota": access.PolicyWrite, "POST /dashboard/settings/codex": access.PolicyWrite,
+		"POST /dashboard/settings/codex/check": access.PolicyWrite, "POST /dashboard/settings/silent": access.PolicyWrite, "POST /dashboard/settings/prune": access.PolicyWrite,
+		"GET /dashboard/access": access.AdminRead, "GET /dashboard/access/certificates/revoke": access.AdminWrite, "POST /dashboard/access/certificates/revoke": access.AdminWrite,
+		"GET /dashboard/access/tokens/new": access.AdminWrite, "POST /dashboard/access/tokens": access.AdminWrite,
+		"GET /dashboard/access/tokens/revoke": access.AdminWrite, "POST /dashboard/access/tokens/revoke": access.AdminWrite,
+		"POST /dashboard/access/sessions/revoke": access.AdminWrite, "POST /dashboard/access/links/revoke": access.AdminWrite,
 		"POST /dashboard/theme": openToAll, "POST /dashboard/logout": access.Self,
 		"GET /dashboard/login": openToAll, "GET /dashboard/login/{}": openToAll, "POST /dashboard/login/{}": openToAll,
 	}

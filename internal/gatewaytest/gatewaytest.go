@@ -155,8 +155,8 @@ func (g *Gateway) compose(opts Options) {
 	g.Access = access.New(g.Core.DB)
 	entrance := door.New(door.Config{Certs: g.Certs, Access: g.Access, Limits: g.Limits, Logger: g.Logger()})
 	g.Dashboard = dashboard.New(dashboard.Config{
-		Door: entrance, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
-		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now, Logger: g.Logger(),
+		Door: entrance, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
+		Codex: g.Codex, Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now, Logger: g.Logger(),
 		Live: opts.Live,
 	})
 	g.Admin = admin.New(admin.Config{

@@ -162,6 +162,20 @@
     check();
   }
 
+  // ---------- sliders ----------
+
+  // A slider says beside it where it stands, and a day's share of the week follows the limit.
+  document.addEventListener("input", (event) => {
+    const range = event.target;
+    if (!range.matches('input[type="range"][data-unit]')) return;
+    const n = Number(range.value);
+    const { zero, one, unit } = range.dataset;
+    const text = n === 0 && zero ? zero : `${n}${n === 1 && one ? one : unit}`;
+    $(`output[for="${CSS.escape(range.id)}"]`).textContent = text;
+    range.setAttribute("aria-valuetext", text);
+    for (const share of all("[data-share]", range.form)) share.textContent = `${(n * Number(share.dataset.share) / 100).toFixed(1)}\u202f%`;
+  });
+
   // ---------- toasts ----------
 
   const toasts = $("#toasts");
