@@ -30,6 +30,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/periodic"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/seal"
@@ -110,6 +111,9 @@ type App struct {
 	// Base URL of a releases API like GitHub's, for hosts that get Codex from elsewhere. Default: GitHub's.
 	CodexReleases string `json:"codex_releases,omitempty"`
 
+	// Base URL of ChatGPT, which is asked what is left of the quota, or “off” to ask nobody.
+	// Default: https://chatgpt.com/backend-api.
+	ChatGPTURL string `json:"chatgpt_url,omitempty"`
 	// Base URL of a releases API like GitHub's that the gateway asks for the newest Codex; off: it asks nobody.
 	// Default: GitHub's.
 	GitHubAPI string `json:"github_api,omitempty"`
@@ -239,6 +243,10 @@ func (a *App) resolve() error {
 	if err := validReleasesURL(a.CodexReleases); err != nil {
 		return fmt.Errorf("option “codex_releases”: %w", err)
 	}
+	a.ChatGPTURL = orDefault(a.ChatGPTURL, quota.DefaultURL)
+	if err := validChatGPTURL(a.ChatGPTURL); err != nil {
+		return fmt.Errorf("option “chatgpt_url”: %w", err)
+	}
 	if err := validGitHub(a.GitHubAPI); err != nil {
 		return fmt.Errorf("option “github_api”: %w", err)
 	}
@@ -309,18 +317,19 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 	grants := access.New(core.DB)
 	entrance := door.New(door.Config{Certs: certs, Access: grants, Limits: limits, Logger: a.logger})
 	usages, files, policies, codex := usage.New(core.DB, nil), library.New(core.DB, nil), policy.New(core.DB, nil), release.NewCodex(core.DB, a.github())
+	quotas := a.quotas(core, credentials)
 	a.surfaces.Store(&surfaces{
 		core: a.core,
 		host: hostapi.New(hostapi.Config{
 			Fleet: fleets, Credentials: credentials,
-			Clients: clients, Codex: codex, Usage: usages, Library: files, Policy: policies, Limits: limits,
+			Clients: clients, Codex: codex, Usage: usages, Quota: quotas, Library: files, Policy: policies, Limits: limits,
 			Downloads: ratelimit.NewFlow(ratelimit.DownloadBytes),
 			Signer:    core.Signer, Updates: a.updates(),
 			PublicURL: a.PublicURL, PublicCA: func() string { return a.publicTLS().CA }, InstallationID: core.InstallationID.String(), Version: Version,
 			Ping: core.DB.Ping, Logger: a.logger,
 		}),
 		admin: admin.New(admin.Config{
-			Fleet: fleets, Credentials: credentials, Certs: certs, Access: grants, Door: entrance, Policy: policies, Usage: usages, Library: files, Codex: codex, Store: core.DB,
+			Fleet: fleets, Credentials: credentials, Certs: certs, Access: grants, Door: entrance, Policy: policies, Usage: usages, Quota: quotas, Library: files, Codex: codex, Store: core.DB,
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 		dashboard: dashboard.New(dashboard.Config{
@@ -341,9 +350,14 @@ func (a *App) credentials(core *gateway.Core) *credential.Service {
 	return credential.New(core.DB, core.Keyring, credential.Config{PublicURL: a.PublicURL, SeedTTL: time.Duration(a.SeedTokenTTL)})
 }
 
+func (a *App) quotas(core *gateway.Core, credentials *credential.Service) *quota.Service {
+	return quota.New(core.DB, quota.Config{URL: askedAt(a.ChatGPTURL), Login: credentials.AccessToken, Logger: a.logger})
+}
+
 func (a *App) startJobs(core *gateway.Core) {
 	ctx, cancel := context.WithCancel(context.Background())
 	fleets, policies, credentials := fleet.New(core.DB, core.Keyring, a.fleet), policy.New(core.DB, nil), a.credentials(core)
+	quotas := a.quotas(core, credentials)
 	pruneHosts := func(ctx context.Context) (int, error) {
 		decided, err := policies.Load(ctx)
 		if err != nil {
@@ -357,6 +371,8 @@ func (a *App) startJobs(core *gateway.Core) {
 		{Name: "purge rate limits", Every: time.Minute, Run: ratelimit.New(core.DB, a.rules).Purge},
 		{Name: "prune library", Every: time.Hour, Run: library.New(core.DB, nil).Prune},
 		{Name: "prune usage", Every: time.Hour, Run: usage.New(core.DB, nil).Prune},
+		{Name: "poll quota", Every: 30 * time.Second, Run: quotas.Poll}, // looks which accounts are due
+		{Name: "thin quota history", Every: time.Hour, Run: quotas.Thin},
 		{Name: "prune generations", Every: 5 * time.Minute, Run: credentials.Prune},
 		{Name: "forget admin sessions", Every: time.Hour, Run: access.New(core.DB).Prune},
 		{Name: "forget seed tokens", Every: time.Hour, Run: credentials.PruneSeeds},

@@ -82,6 +82,7 @@ func noOptions(d *caddyfile.Dispenser) error {
 //		client_release_key <minisign public key>
 //		client_rollback    on|off
 //		codex_releases     <url>
+//		chatgpt_url        <url>|off
 //		github_api         <url>|off
 //		install_token_ttl  <duration>
 //		seed_token_ttl     <duration>
@@ -125,9 +126,11 @@ func (a *App) parseOption(d *caddyfile.Dispenser, option string) error {
 	texts := map[string]*string{
 		"public_ca": &a.PublicCA, "data_dir": &a.DataDir, "database": &a.Database, "postgres_binaries": &a.PostgresBinaries,
 		"keyring": &a.Keyring, "client_binaries": &a.ClientBinaries,
-		"client_release_key": &a.ClientReleaseKey, "codex_releases": &a.CodexReleases, "github_api": &a.GitHubAPI,
+		"client_release_key": &a.ClientReleaseKey, "codex_releases": &a.CodexReleases, "chatgpt_url": &a.ChatGPTURL, "github_api": &a.GitHubAPI,
 	}
-	valid := map[string]func(string) error{"client_release_key": validReleaseKey, "codex_releases": validReleasesURL, "github_api": validGitHub}
+	valid := map[string]func(string) error{
+		"client_release_key": validReleaseKey, "codex_releases": validReleasesURL, "chatgpt_url": validChatGPTURL, "github_api": validGitHub,
+	}
 	switches := map[string]func(bool){
 		"auto_update": func(on bool) { a.AutoUpdate = &on }, "client_rollback": func(on bool) { a.ClientRollback = on },
 	}

@@ -177,7 +177,7 @@ func consoleConfig(cmd *cobra.Command) (operator.Config, time.Duration, error) {
 	return operator.Config{
 		Gateway: app.config, PublicURL: app.PublicURL, Version: Version, InstallTTL: time.Duration(app.InstallTokenTTL), SeedTTL: time.Duration(app.SeedTokenTTL), Limits: app.rules,
 		PublicTLS: func() (publictls.Trust, error) { return app.askPublicTLS(adminAddress) },
-		AdminCA:   app.adminCA, GitHub: app.github(), LoginSite: config.loginSite(),
+		AdminCA:   app.adminCA, GitHub: app.github(), LoginSite: config.loginSite(), ChatGPTURL: askedAt(app.ChatGPTURL),
 		JSON: output == "json", Yes: yes, In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}, time.Duration(app.StartTimeout), nil
 }

@@ -36,7 +36,8 @@ func TestEveryOptionIsParsed(t *testing.T) {
 	samples := map[string]string{
 		"public_url": "http://a.example", "database_max_conns": "3", "install_token_ttl": "5m", "seed_token_ttl": "5m", "audit_retention": "400d", "start_timeout": "5m",
 		"ipv6_prefix": "56", "runner_bypass": "172.28.0.0/16", "limit": "host 60 1m",
-		"auto_update": "off", "client_rollback": "on", "client_release_key": "RWRgSrG6u+d/v1X1AOjfEN2c72MkxnJxE6rvcQ8esdyZMrMh0UUSF7CP", "codex_releases": "https://a.example", "github_api": "off",
+		"auto_update": "off", "client_rollback": "on", "client_release_key": "RWRgSrG6u+d/v1X1AOjfEN2c72MkxnJxE6rvcQ8esdyZMrMh0UUSF7CP", "codex_releases": "https://a.example",
+		"chatgpt_url": "off", "github_api": "off",
 	}
 	for _, name := range parsedOptions() {
 		got := adaptText("Caddyfile", "{\n\tcdxgate {\n\t\t"+name+" "+orDefault(samples[name], "x")+"\n\t}\n}\n")

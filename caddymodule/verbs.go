@@ -29,6 +29,9 @@ func init() {
 		Name: "policy", Short: "Lists and sets what is decided for the whole fleet", CobraFunc: policyCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
+		Name: "quota", Short: "Shows what is left of the account's quota, and asks ChatGPT", CobraFunc: quotaCommand,
+	})
+	caddycmd.RegisterCommand(caddycmd.Command{
 		Name: "versions", Short: "Shows and looks for the Codex that hosts are to run", CobraFunc: versionsCommand,
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
@@ -398,6 +401,21 @@ func policyCommand(cmd *cobra.Command) {
 			run: func(ctx context.Context, c *operator.Console, args []string) error {
 				return c.PolicySet(ctx, args[0], args[1])
 			},
+		},
+	})
+}
+
+func quotaCommand(cmd *cobra.Command) {
+	addVerbs(cmd, "quota show", []verb{
+		{
+			use: "show", short: "Shows what ChatGPT last said is left, and what the policy makes of it",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.QuotaShow(ctx) },
+		},
+		{
+			use: "refresh", short: "Asks ChatGPT now, and shows that",
+			long: "Asks ChatGPT now, although it is not due, and shows what is known then. Nobody is asked twice within a minute, nor\n" +
+				"before ChatGPT said that it may be.",
+			run: func(ctx context.Context, c *operator.Console, _ []string) error { return c.QuotaRefresh(ctx) },
 		},
 	})
 }

@@ -391,6 +391,57 @@ type Policy struct {
 	UpdatedAt time.Time
 }
 
+// What was said about an account's rate limits at a moment: 180 days of it, less and less dense. NULL: it was not said.
+type QuotaSnapshot struct {
+	ID        int64
+	AccountID int64
+	// Who said it: ChatGPT to the gateway, or a host that read it in what ChatGPT told its Codex.
+	Source string
+	HostID *int64
+	// Whose limits these are: that of the login at that moment. Under another login they say nothing.
+	ChatGPTAccount     *string
+	FetchedAt          time.Time
+	CreatedAt          time.Time
+	PlanType           *string
+	RateAllowed        *bool
+	RateLimitReached   *bool
+	PrimaryUsedPercent *int32
+	// Length of the window: primary is that of hours, secondary that of days, wherever ChatGPT put them.
+	PrimaryLimitSeconds   *int32
+	PrimaryResetsAt       *time.Time
+	SecondaryUsedPercent  *int32
+	SecondaryLimitSeconds *int32
+	SecondaryResetsAt     *time.Time
+	HasCredits            *bool
+	Unlimited             *bool
+	CreditBalance         *string
+	ApproxLocalMessages   []int32
+	ApproxCloudMessages   []int32
+}
+
+// How ChatGPT is asked about an account. Moments that several gateways compare are of this database's clock.
+type QuotaState struct {
+	AccountID int64
+	// The last good answer. No error replaces it.
+	SnapshotID *int64
+	// Grows with each question: an answer to an earlier one, which came too late, changes nothing.
+	Attempt int64
+	AskedAt *time.Time
+	// When it is to be asked again.
+	NextEligibleAt time.Time
+	// Until then nobody asks, not even an admin who wants to know now: a question is under way, was just answered, or ChatGPT said so.
+	HeldUntil time.Time
+	// That of the login which was asked with: what was wrong with a login says nothing about the next one.
+	Generation int64
+	// How many questions in a row had no good answer.
+	Failures int32
+	// What went wrong last, while nothing has gone well since; NULL: the last question was answered.
+	ErrorCode   *string
+	ErrorText   *string
+	ErrorStatus *int32
+	ErrorAt     *time.Time
+}
+
 // Hits of one subject (an address, a host) in one bucket since its window began, shared by all gateways.
 type RateLimit struct {
 	Bucket  string

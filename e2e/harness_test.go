@@ -103,7 +103,7 @@ func install(t *testing.T, o options) *gateway {
 	g.LocalURL = "https://localhost:" + freePort(t)
 	g.MetricsURL = "http://localhost:" + freePort(t)
 	g.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "CDXGATE_DATA_DIR=" + g.data,
+		"PATH=" + os.Getenv("PATH"), "CDXGATE_DATA_DIR=" + g.data, "CDXGATE_CHATGPT_URL=off", // no test asks the real one
 		"CDXGATE_SITE=" + g.URL, "CDXGATE_ADMIN_SITE=" + g.AdminURL, "CDXGATE_LOCAL_SITE=" + g.LocalURL, "CDXGATE_METRICS_SITE=" + g.MetricsURL,
 	}, o.env...)
 	shipped, err := os.ReadFile("../Caddyfile")

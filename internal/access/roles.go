@@ -45,6 +45,7 @@ const (
 	PolicyRead       Capability = "policy.read"
 	PolicyWrite      Capability = "policy.write" // the kill switch among them
 	UsageRead        Capability = "usage.read"
+	QuotaRefresh     Capability = "quota.refresh" // have ChatGPT asked what is left, now
 	AuditRead        Capability = "audit.read"
 	AdminRead        Capability = "admin.read"  // who else may do what
 	AdminWrite       Capability = "admin.write" // decide that
@@ -53,7 +54,7 @@ const (
 // grants is the one table of who may do what: what each role may beyond the role before it.
 var grants = map[Role][]Capability{
 	Viewer:   {Self, HostRead, CredentialRead, LibraryRead, PolicyRead, UsageRead, AuditRead},
-	Operator: {HostEnrol, HostWrite, CredentialWrite, SeedWrite, LibraryWrite, PolicyWrite},
+	Operator: {HostEnrol, HostWrite, CredentialWrite, SeedWrite, LibraryWrite, PolicyWrite, QuotaRefresh},
 	Owner:    {HostDeliver, CredentialReveal, AdminRead, AdminWrite},
 }
 

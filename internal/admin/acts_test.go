@@ -29,7 +29,7 @@ func (o *office) last(t *testing.T) (text string) {
 // Each act does what it says, to the host that it names, and is recorded with who did it and what was before.
 func TestActsOnHosts(t *testing.T) {
 	t.Parallel()
-	o, host, kiosk := lived(t)
+	o, _, host, kiosk := lived(t)
 	o.Exec(t, "UPDATE host SET bound_ip = '203.0.113.7' WHERE id = $1", host)
 	untouched := o.Int(t, "SELECT hashtext(h::text) FROM host h WHERE id = $1", kiosk)
 	for _, c := range []struct{ call, body, answer, entry string }{

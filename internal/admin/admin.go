@@ -26,6 +26,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/openapi"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 )
@@ -39,6 +40,7 @@ type Config struct {
 	Door        *door.Door
 	Policy      *policy.Service
 	Usage       *usage.Service
+	Quota       *quota.Service
 	Library     *library.Service
 	Codex       *release.Codex
 	Store       *db.Store              // the audit trail, and what is said about all hosts at once, are read from it
@@ -131,6 +133,7 @@ func (s *Surface) handleFleet() {
 	s.handle(http.MethodPost, "/admin/codex-version", access.PolicyWrite, s.decideVersion)
 	s.handle(http.MethodPost, "/admin/versions/check", access.PolicyWrite, s.checkVersions)
 	s.handle(http.MethodPost, "/admin/prune-policy", access.PolicyWrite, s.decide(prunePolicy))
+	s.handle(http.MethodPost, "/admin/chatgpt/usage/refresh", access.QuotaRefresh, s.refreshQuota)
 	s.handle(http.MethodGet, "/admin/runner", access.CredentialRead, s.runner)
 	s.handle(http.MethodPost, "/admin/runner/run", access.CredentialWrite, s.runRunner)
 }
@@ -143,6 +146,8 @@ func (s *Surface) handleReading() {
 	s.handle(http.MethodGet, "/admin/usage/ingests", access.UsageRead, s.ingests)
 	s.handle(http.MethodGet, "/admin/usage/cost-history", access.UsageRead, s.costHistory)
 	s.handle(http.MethodGet, "/admin/tokens", access.UsageRead, s.tokens)
+	s.handle(http.MethodGet, "/admin/chatgpt/usage", access.UsageRead, s.quota)
+	s.handle(http.MethodGet, "/admin/chatgpt/usage/history", access.UsageRead, s.quotaHistory)
 }
 
 // handleLibrary adds the routes about the files that hosts share.

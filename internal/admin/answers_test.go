@@ -35,9 +35,9 @@ func (o *office) data(t *testing.T, a *gatewaytest.Answer) json.RawMessage {
 }
 
 // lived is an office whose fleet has a past: a host with a login, usage and a user, an insecure host, a command.
-func lived(t *testing.T) (o *office, host, kiosk int64) {
+func lived(t *testing.T) (o *office, c *gatewaytest.ChatGPT, host, kiosk int64) {
 	t.Helper()
-	o, _ = newObservatory(t)
+	o, c = besideChatGPT(t)
 	o.Upload(t, authtest.New(authtest.Options{LastRefresh: time.Now().Add(-36 * time.Hour)}))
 	registered := o.registered(t, `{"fqdn":"atlas.example"}`).Host
 	if a := o.Retrieve(t, registered.APIKey, strings.Repeat("0", 64), "2020-01-01T00:00:00Z"); a.Envelope.Status != "ok" {
@@ -52,17 +52,30 @@ func lived(t *testing.T) (o *office, host, kiosk int64) {
 		}
 	}
 	o.data(t, o.post(t, "/admin/slash-commands/store", `{"filename":"commit.md","prompt":"Commit.","description":"d"}`))
-	return o, registered.ID, o.registered(t, `{"fqdn":"kiosk.example","secure":false}`).Host.ID
+	return o, c, registered.ID, o.registered(t, `{"fqdn":"kiosk.example","secure":false}`).Host.ID
 }
 
 // past makes more of what answers tell: versions that a host named, an address, reports that say everything, and what they
-// cost; a login that a host brought, and what a runner would have said of it.
-func past(t *testing.T, o *office, host int64) {
+// cost; a quota that a host brought, of which too much is used, and a question after that which failed; a login that a host
+// brought, and what a runner would have said of it.
+func past(t *testing.T, o *office, c *gatewaytest.ChatGPT, host int64) {
 	t.Helper()
 	o.Exec(t, "UPDATE host SET client_version = '0.60.0', wrapper_version = '0.1.0', bound_ip = '203.0.113.7', expires_at = now() + interval '1 hour' WHERE id = $1", host)
 	o.Exec(t, `INSERT INTO usage_ingest (host_id, at, ip, entries, total, input, output, cached, reasoning, body_sha256)
 		SELECT host_id, at, ip, entries, total, input, output, cached, reasoning, body_sha256 FROM usage_ingest`)
 	o.Exec(t, "UPDATE usage_ingest SET cost = 0.5")
+	for _, status := range []int{http.StatusOK, http.StatusInternalServerError} {
+		if status != http.StatusOK {
+			c.Says(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+			o.Exec(t, "UPDATE quota_state SET held_until = now()")
+		}
+		if _, asked, err := o.Quota.Refresh(t.Context(), o.Int(t, "SELECT id FROM account"), gatewaytest.Operator); err != nil || !asked {
+			t.Fatalf("%d: got asked %v, %v", status, asked, err)
+		}
+	}
+	// An hour from now: whatever the time is, that is today, and young enough.
+	o.Exec(t, "UPDATE quota_snapshot SET source = 'host', host_id = $1, secondary_used_percent = 96, fetched_at = now() + interval '1 hour'", host)
+	o.Exec(t, "UPDATE quota_state SET held_until = now() + interval '1 hour'")
 	o.Exec(t, "UPDATE generation SET source_host_id = $1", host)
 	for _, action := range []string{"auth.validate", "auth.runner_store"} {
 		o.record(t, audit.Entry{At: time.Now(), Action: action, HostID: host, Details: audit.Details{"status": "fail", "reason": "r", "digest": "d", "last_refresh": "l"}})
@@ -105,6 +118,7 @@ var calls = []string{
 	`GET /admin/tokens`, `GET /admin/tokens?limit=1`,
 	`POST /admin/slash-commands/store {"filename":"zzz.md","prompt":"x"}`,
 	`GET /admin/slash-commands`, `GET /admin/slash-commands?limit=1`, `GET /admin/slash-commands/{command}`,
+	`POST /admin/chatgpt/usage/refresh null`, `GET /admin/chatgpt/usage`, `GET /admin/chatgpt/usage/history`,
 	`GET /admin/overview`, `GET /admin/logs`, `GET /admin/logs?limit=1`,
 	`POST /admin/auth/upload {login}`, `POST /admin/auth/upload {login of atlas}`, `POST /admin/auth/upload {login of kiosk}`,
 	`POST /admin/hosts/register {"fqdn":"atlas.example"}`, `POST /admin/hosts/register {"fqdn":"kiosk.example","secure":false}`,
@@ -120,8 +134,8 @@ var placeholder = regexp.MustCompile(`\{[a-z ]*\}`)
 // listed as ours.
 func TestAnswersOfTheContract(t *testing.T) {
 	t.Parallel()
-	o, host, kiosk := lived(t)
-	past(t, o, host)
+	o, chatgpt, host, kiosk := lived(t)
+	past(t, o, chatgpt, host)
 	login := func(session, more string) string {
 		return fmt.Sprintf(`{"auth":%s%s}`, authtest.New(authtest.Options{SessionID: session}), more)
 	}

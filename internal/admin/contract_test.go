@@ -20,7 +20,18 @@ var (
 		"primary_used_percent": "n0", "primary_limit_seconds": "n0", "primary_reset_after_seconds": "n0", "primary_reset_at": "s0",
 		"secondary_used_percent": "n0", "secondary_limit_seconds": "n0", "secondary_reset_after_seconds": "n0", "secondary_reset_at": "s0",
 		"has_credits": "b0", "unlimited": "b0", "credit_balance": "s0", "approx_local_messages": "l0", "approx_cloud_messages": "l0",
-		"raw": "s0", "error": "s0", "fetched_at": "s", "next_eligible_at": "s", "created_at": "s",
+		"raw": "s0", "error": "s0", "fetched_at": "s", "next_eligible_at": "s0", "created_at": "s",
+		ours: object{"source": "s", "fqdn": "s0"},
+	}
+	quotaShape = object{ // 2.32
+		"snapshot": orNull{snapshotShape}, "cached": "b", "next_eligible_at": "s0",
+		ours: object{
+			"enabled": "b", "checked_at": "s0", "last_error": orNull{object{"code": "s", "message": "s", "http_status": "n0", "at": "s0"}},
+			"windows": listOrEmpty{object{
+				"label": "s", "used_percent": "n0", "limit_seconds": "n0", "resets_at": "s0", "elapsed_percent": "n0", "pace": "n0", "projected_percent": "n0",
+			}},
+			"daily_used_percent": "n0", "daily_baseline_at": "s0", "daily_allowance_percent": "n0", "launches_refused": "b", "limit_reason": "s0",
+		},
 	}
 	countsShape = object{"total": "n0", "input": "n0", "output": "n0", "cached": "n0", "reasoning": "n0", "cost": "n0"}
 	usageShape  = countsShape.with(object{"ingest_id": "n", "model": "s0", "line": "s0", "created_at": "s"})
@@ -48,7 +59,7 @@ var contract = map[string]object{
 		"tokens_day": sumShape, "tokens_week": sumShape, "tokens_month": sumShape,
 		"pricing": orNull{pricingShape}, "pricing_day_cost": "n0", "pricing_week_cost": "n0", "pricing_month_cost": "n0",
 		"subscription_plans": orNull{object{"currency": "s", "plus_cost": "n", "pro_cost": "n"}},
-		"chatgpt_usage":      orNull{snapshotShape}, "chatgpt_cached": "b0", "chatgpt_next_eligible_at": "s0",
+		"chatgpt_usage":      orNull{snapshotShape}, "chatgpt_cached": "b", "chatgpt_next_eligible_at": "s0",
 		"quota_hard_fail": "b", "quota_limit_percent": "n", "quota_week_partition": "n", "cdx_silent": "b", "inactivity_window_days": "n",
 		"client_version_lock": "s0", "client_version_lock_updated_at": "s0",
 	},
@@ -151,14 +162,15 @@ var contract = map[string]object{
 			"costs": object{"input": "n0", "output": "n0", "cached": "n0", "total": "n0"},
 		}},
 	},
-	"GET /admin/tokens":                 {"tokens": list{sumShape.with(object{"line": "s0"})}, ours: paged},           // 2.31
-	"GET /admin/chatgpt/usage":          {"snapshot": orNull{snapshotShape}, "cached": "b", "next_eligible_at": "s0"}, // 2.32
-	"POST /admin/chatgpt/usage/refresh": {"snapshot": orNull{snapshotShape}, "cached": "b", "next_eligible_at": "s0"}, // 2.34
+	"GET /admin/tokens":                 {"tokens": list{sumShape.with(object{"line": "s0"})}, ours: paged}, // 2.31
+	"GET /admin/chatgpt/usage":          quotaShape,                                                         // 2.32
+	"POST /admin/chatgpt/usage/refresh": quotaShape,                                                         // 2.34
 	// 2.33
 	"GET /admin/chatgpt/usage/history": {
 		"days": "n", "since": "s",
 		"points": list{object{
 			"fetched_at": "s", "primary_used_percent": "n0", "secondary_used_percent": "n0", "primary_limit_seconds": "n0", "secondary_limit_seconds": "n0",
+			ours: object{"source": "s"},
 		}},
 	},
 	// 2.35
@@ -206,7 +218,6 @@ var contract = map[string]object{
 // notThereYet are the routes of the contract that the gateway does not have. Whoever adds one takes it off this list, and adds
 // a call of it to TestAnswersOfTheContract.
 var notThereYet = []string{
-	"GET /admin/chatgpt/usage", "GET /admin/chatgpt/usage/history", "POST /admin/chatgpt/usage/refresh",
 	"GET /admin/skills", "GET /admin/skills/{}", "DELETE /admin/skills/{}", "POST /admin/skills/store",
 	"GET /admin/agents", "POST /admin/agents/store",
 	"GET /admin/config", "POST /admin/config/render", "POST /admin/config/store",
@@ -219,8 +230,9 @@ var neverAnswered = []string{"POST /admin/runner/run"}
 // untold are members that may be null, or absent, and always are here. One that gets a value is taken off this list, so that
 // its type is compared from then on.
 var untold = []string{
-	// ChatGPT's quota, prices and the runner are not there yet.
-	"GET /admin/overview.chatgpt_cached", "GET /admin/overview.chatgpt_next_eligible_at", "GET /admin/overview.chatgpt_usage",
+	// What ChatGPT sends is not kept as it came.
+	"GET /admin/overview.chatgpt_usage.raw", "GET /admin/chatgpt/usage.snapshot.raw", "POST /admin/chatgpt/usage/refresh.snapshot.raw",
+	// Prices and the runner are not there yet.
 	"GET /admin/overview.pricing", "GET /admin/overview.subscription_plans",
 	"GET /admin/usage/cost-history.currency", "GET /admin/usage/cost-history.pricing", "GET /admin/usage/cost-history.points[].costs.cached",
 	"GET /admin/usage/cost-history.points[].costs.input", "GET /admin/usage/cost-history.points[].costs.output", "GET /admin/usage/ingests.currency",

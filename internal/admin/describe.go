@@ -234,6 +234,10 @@ var aboutFleet = []openapi.Operation{
 		Request: versionRequest{}, Response: api.LockedVersion{}, Codes: badDecision,
 	},
 	{
+		Method: http.MethodPost, Path: "/admin/chatgpt/usage/refresh", Summary: "Has ChatGPT asked now what is left of the fleet's quota", Response: api.AdminQuota{},
+		Codes: []string{"quota_off", "validation_failed"},
+	},
+	{
 		Method: http.MethodPost, Path: "/admin/versions/check", Summary: "Looks for the newest Codex, in some seconds; that it is not found is said in the answer",
 		Response: api.AdminVersionsCheck{},
 	},
@@ -345,6 +349,14 @@ var reading = []openapi.Operation{
 			{Name: "q", Summary: "a text in the line"},
 		},
 		Response: api.AdminTokens{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/chatgpt/usage", Summary: "What ChatGPT last said is left of the fleet's quota",
+		Query: []openapi.Parameter{{Name: "force", Summary: "0, and nothing else: to have ChatGPT asked, POST /admin/chatgpt/usage/refresh"}}, Response: api.AdminQuota{}, Codes: invalid,
+	},
+	{
+		Method: http.MethodGet, Path: "/admin/chatgpt/usage/history", Summary: "What ChatGPT said before, the oldest first",
+		Query: []openapi.Parameter{{Name: "days", Summary: "1 to 180; 60 if absent"}}, Response: api.QuotaHistory{}, Codes: invalid,
 	},
 }
 

@@ -16,7 +16,7 @@ import (
 // The calls that the compatible product does not have do what they say to the host that they name, and are recorded.
 func TestOurActsOnHosts(t *testing.T) {
 	t.Parallel()
-	o, host, kiosk := lived(t)
+	o, _, host, kiosk := lived(t)
 	o.Exec(t, "UPDATE host SET bound_ip = '203.0.113.7' WHERE id = $1", host)
 	untouched := o.Int(t, "SELECT hashtext(h::text) FROM host h WHERE id = $1", kiosk)
 	for _, c := range []struct{ call, body, answer, entry string }{

@@ -28,7 +28,7 @@ func (o *office) tag(t *testing.T, id int64) string {
 // Two admins do not overwrite what each other decides about a host, if they say what they had read.
 func TestTagsOfHosts(t *testing.T) {
 	t.Parallel()
-	o, host, _ := lived(t)
+	o, _, host, _ := lived(t)
 	act := func(call, body, tag string) *gatewaytest.Answer {
 		t.Helper()
 		request := gatewaytest.Request{Method: http.MethodPost, Path: fmt.Sprintf("/admin/hosts/%d/%s", host, call), JSON: true, Header: http.Header{"If-Match": {tag}}}
@@ -76,7 +76,7 @@ func TestTagsOfHosts(t *testing.T) {
 // Of many at once with the same tag, one wins.
 func TestOneOfManyChangesAHost(t *testing.T) {
 	t.Parallel()
-	o, host, _ := lived(t)
+	o, _, host, _ := lived(t)
 	for _, c := range [][2]string{{"model", `{"model_override":"m%d"}`}, {"rename", `{"fqdn":"n%d.example"}`}} {
 		tag := o.tag(t, host)
 		statuses := make([]int, 8)

@@ -11,6 +11,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/call"
 	"github.com/cdxgate/cdxgate/internal/credential"
+	"github.com/cdxgate/cdxgate/internal/quota"
 )
 
 // overview serves GET /admin/overview: what the gateway knows. It asks nobody else and changes nothing.
@@ -54,17 +55,32 @@ func (s *Surface) overview(r *call.Request, _ audit.Actor) (any, error) {
 	if state.ClientVersion != "" {
 		answer.ClientVersionLock, answer.ClientVersionLockUpdatedAt = &state.ClientVersion, api.Time{Time: state.DecidedAt["client_version"]}
 	}
-	if err := s.addUsage(r, &answer, now); err != nil {
+	limits, err := s.cfg.Quota.Read(r.Context(), account.ID)
+	if err != nil {
+		return nil, err
+	}
+	answer.ChatGPTUsage, answer.ChatGPTCached, answer.ChatGPTNextEligibleAt = limits.Wire(), true, api.Time{Time: limits.NextEligibleAt}
+	if err := s.addUsage(r, &answer, weekOf(limits, now), now); err != nil {
 		return nil, err
 	}
 	return answer, nil
 }
 
-// addUsage says what was used: ever, today, in the last seven days and this month, UTC.
-func (s *Surface) addUsage(r *call.Request, answer *api.AdminOverview, now time.Time) error {
+// weekOf is when the week began that ChatGPT counts in, or, if that is unknown, midnight six days ago, UTC.
+func weekOf(known *quota.Known, now time.Time) time.Time {
+	if s := known.Snapshot; s != nil && s.Long.Week() {
+		if begin, ok := s.Long.Begin(now); ok && !begin.After(now) {
+			return begin
+		}
+	}
+	return now.Truncate(24*time.Hour).AddDate(0, 0, -6)
+}
+
+// addUsage says what was used: ever, today, this week and this month, UTC.
+func (s *Surface) addUsage(r *call.Request, answer *api.AdminOverview, week, now time.Time) error {
 	day := now.Truncate(24 * time.Hour)
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	sums, err := s.cfg.Usage.Totals(r.Context(), time.Unix(0, 0), day, day.AddDate(0, 0, -6), month)
+	sums, err := s.cfg.Usage.Totals(r.Context(), time.Unix(0, 0), day, week, month)
 	if err != nil {
 		return err
 	}

@@ -248,7 +248,7 @@ func TestQueriesThatAreNoGood(t *testing.T) {
 // Reading changes nothing, whatever is read, but for the record of who saw the login.
 func TestReadingChangesNothing(t *testing.T) {
 	t.Parallel()
-	o, host, _ := lived(t)
+	o, _, host, _ := lived(t)
 	proposal := o.proposed(t, "build7.example", "commit.md", "Commit all.")
 	var before [8]int64
 	count := func() (n [8]int64) {

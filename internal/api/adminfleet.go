@@ -83,15 +83,15 @@ type AdminOverview struct {
 	SeedReasons                []string       `json:"seed_reasons"` // missing_auth
 	Tokens                     TotalTokens    `json:"tokens"`
 	TokensDay                  Tokens         `json:"tokens_day"`
-	TokensWeek                 Tokens         `json:"tokens_week"` // since midnight six days ago
+	TokensWeek                 Tokens         `json:"tokens_week"` // since ChatGPT's week began if that is known, else since midnight six days ago
 	TokensMonth                Tokens         `json:"tokens_month"`
 	Pricing                    *Unknown       `json:"pricing"`
 	PricingDayCost             *float64       `json:"pricing_day_cost"`
 	PricingWeekCost            *float64       `json:"pricing_week_cost"`
 	PricingMonthCost           *float64       `json:"pricing_month_cost"`
 	SubscriptionPlans          *Unknown       `json:"subscription_plans"`
-	ChatGPTUsage               *Unknown       `json:"chatgpt_usage"`
-	ChatGPTCached              *bool          `json:"chatgpt_cached"`
+	ChatGPTUsage               *QuotaSnapshot `json:"chatgpt_usage"`
+	ChatGPTCached              bool           `json:"chatgpt_cached"` // always: nobody is asked for this answer
 	ChatGPTNextEligibleAt      Time           `json:"chatgpt_next_eligible_at"`
 	QuotaHardFail              bool           `json:"quota_hard_fail"`
 	QuotaLimitPercent          int            `json:"quota_limit_percent"`

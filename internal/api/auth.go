@@ -104,8 +104,17 @@ type Versions struct {
 	InstallationID         *string `json:"installation_id"`
 }
 
-// ChatGPTUsage is the account's quota as ChatGPT reports it. Until the gateway polls it the status is "disabled" and
-// both windows say 0 percent of their real length, since reference clients exit without numbers.
+// Statuses of a ChatGPTUsage.
+const (
+	UsageOK           = "ok"
+	UsageLimitReached = "limit_reached" // ChatGPT says so: clients refuse to start Codex where the policy is to
+	UsageError        = "error"         // nothing is known, and the last question had no answer
+	UsageDisabled     = "disabled"      // nothing is known
+)
+
+// ChatGPTUsage is the account's quota as ChatGPT reports it: the last good answer, of the moment FetchedAt. In an answer to
+// POST /auth a number that is not known is 0, and the length of a window its real one, since reference clients exit without
+// numbers; in one to POST /sync it is null.
 type ChatGPTUsage struct {
 	Status           string      `json:"status"`
 	PlanType         *string     `json:"plan_type"`
@@ -121,10 +130,10 @@ type ChatGPTUsage struct {
 
 // UsageWindow is one rate-limit window of an account.
 type UsageWindow struct {
-	UsedPercent       int     `json:"used_percent"`
-	LimitSeconds      int     `json:"limit_seconds"`
-	ResetAfterSeconds *int    `json:"reset_after_seconds"`
-	ResetAt           *string `json:"reset_at"` // Unix seconds, as text
+	UsedPercent       *int    `json:"used_percent"`
+	LimitSeconds      *int    `json:"limit_seconds"`
+	ResetAfterSeconds *int    `json:"reset_after_seconds"` // POST /auth: from now; POST /sync: from FetchedAt
+	ResetAt           *string `json:"reset_at"`            // Unix seconds, as text
 }
 
 // Deleted is the data of an answer to DELETE /auth.

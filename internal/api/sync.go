@@ -24,8 +24,9 @@ type SyncHeld struct {
 // SyncUsage is a batch of a host's usage journal. A batch that comes again under its key does not count again.
 type SyncUsage struct {
 	IdempotencyKey string            `json:"idempotency_key"`
-	Usages         []json.RawMessage `json:"usages"`                // entries as POST /usage takes them
-	RateLimits     json.RawMessage   `json:"rate_limits,omitempty"` // the newest that Codex wrote down; not kept yet
+	Usages         []json.RawMessage `json:"usages"`                   // entries as POST /usage takes them
+	RateLimits     json.RawMessage   `json:"rate_limits,omitempty"`    // the newest that Codex wrote down
+	RateLimitsAt   string            `json:"rate_limits_at,omitempty"` // when Codex did, RFC 3339; without it they are not taken
 }
 
 // SyncResponse is the data of an answer to POST /sync.

@@ -84,6 +84,7 @@ const (
 	ActionRefused          = "auth.refused"
 	ActionRunnerBypass     = "auth.runner_ip_bypass"
 	ActionTokenUsage       = "token.usage"
+	ActionChatGPTUsage     = "chatgpt.usage"
 	ActionSlashStore       = "slash.store"
 	ActionSlashPropose     = "slash.propose"
 	ActionSlashDelete      = "slash.delete"

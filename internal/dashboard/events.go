@@ -85,6 +85,7 @@ var phrases = map[string]phrase{
 	audit.ActionHostForceIPv4:      {icon: "settings", text: "decided whether it uses IPv4 only:"},
 	audit.ActionHostModel:          {icon: "settings", text: "chose the model of"},
 	audit.ActionHostVersion:        {icon: "pin", text: "chose the Codex version of"},
+	audit.ActionChatGPTUsage:       {icon: "quota", text: "asked ChatGPT what is left of the quota"},
 	audit.ActionSigningKey:         {icon: "key", text: "made the key that signs for cdx"},
 	audit.ActionKeyringEstablish:   {icon: "key", text: "made the keyring"},
 }

@@ -42,6 +42,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
@@ -69,7 +70,8 @@ type Options struct {
 
 	AdminCA []*x509.Certificate // authorities of the operator's own that the admin door trusts
 
-	Live dashboard.LiveConfig // how pages are told of changes
+	Live    dashboard.LiveConfig // how pages are told of changes
+	ChatGPT string               // base URL of who is asked about the quota. Default: nobody is
 
 	PublicURL string // what the gateway believes its hosts reach it by. Default: the constant of that name
 }
@@ -82,6 +84,7 @@ type Gateway struct {
 	Certs       *adminca.Service
 	Access      *access.Service
 	Usage       *usage.Service
+	Quota       *quota.Service
 	Library     *library.Service
 	Codex       *release.Codex
 	Policy      *policy.Service
@@ -144,11 +147,12 @@ func (g *Gateway) compose(opts Options) {
 	}
 	g.Codex = release.NewCodex(g.Core.DB, source)
 	g.Credentials = credential.New(g.Core.DB, g.Core.Keyring, credential.Config{PublicURL: publicURL, Now: opts.Now})
+	g.Quota = quota.New(g.Core.DB, quota.Config{URL: opts.ChatGPT, Login: g.Credentials.AccessToken, Now: opts.Now, Logger: g.Logger()})
 	g.Certs = adminca.NewService(g.Core.DB, g.Core.Keyring, adminca.Config{DataDir: g.DataDir, Authorities: opts.AdminCA})
 	g.adminCA = opts.AdminCA
 	g.Host = hostapi.New(hostapi.Config{
 		Fleet: g.Fleet, Credentials: g.Credentials, Clients: release.NewClients(g.ClientDir), Codex: g.Codex, PublicURL: publicURL,
-		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
+		PublicCA: func() string { return opts.Trust.CA }, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Policy: g.Policy, Limits: g.Limits, Downloads: ratelimit.NewFlow(cmp.Or(opts.Flow, ratelimit.DownloadBytes)),
 		Signer: g.Core.Signer, Updates: opts.Updates,
 		InstallationID: g.Core.InstallationID.String(), Version: Version, Ping: g.Core.DB.Ping, Logger: g.Logger(),
 	})
@@ -160,7 +164,7 @@ func (g *Gateway) compose(opts Options) {
 		Live: opts.Live,
 	})
 	g.Admin = admin.New(admin.Config{
-		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Door: entrance, Policy: g.Policy, Usage: g.Usage, Library: g.Library, Codex: g.Codex,
+		Fleet: g.Fleet, Credentials: g.Credentials, Certs: g.Certs, Access: g.Access, Door: entrance, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library, Codex: g.Codex,
 		Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, Hosts: hostapi.Describe(publicURL), Version: Version, InstallID: g.Core.InstallationID.String(),
 		Now: opts.Now, Logger: g.Logger(),
 	})

@@ -100,6 +100,10 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 	if err != nil {
 		return nil, err
 	}
+	known, err := s.cfg.Quota.Read(r.Context(), host.AccountID)
+	if err != nil {
+		return nil, err
+	}
 	versions, err := s.hostVersions(r, host)
 	if err != nil {
 		return nil, err
@@ -111,11 +115,7 @@ func (s *Surface) answer(r *call.Request, host *db.Host, outcome *credential.Out
 		Versions:      versions,
 		QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
 		QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
-		ChatGPTUsage: api.ChatGPTUsage{
-			Status:          "disabled",
-			PrimaryWindow:   api.UsageWindow{LimitSeconds: 5 * 60 * 60},
-			SecondaryWindow: api.UsageWindow{LimitSeconds: 7 * 24 * 60 * 60},
-		},
+		ChatGPTUsage: known.Auth(s.cfg.Credentials.Options().Now),
 	}
 	if outcome.Current.Number > 0 {
 		// Old clients write it into the file they have, which must not pass for what it is not.

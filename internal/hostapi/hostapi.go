@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/signing"
@@ -25,6 +26,7 @@ type Config struct {
 	Clients        *release.Clients
 	Codex          *release.Codex
 	Usage          *usage.Service
+	Quota          *quota.Service
 	Library        *library.Service
 	Policy         *policy.Service
 	Limits         *ratelimit.Service

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -54,6 +55,9 @@ func (s *Surface) sync(_ http.ResponseWriter, r *call.Request) (any, error) {
 		return nil, err
 	}
 	answer.Credential = syncCredential(outcome)
+	if err := s.takeLimits(r, host, &request, outcome, &answer); err != nil {
+		return nil, err
+	}
 	if err := s.fillBlocks(r, host, request.ETags, &answer); err != nil {
 		return nil, err
 	}
@@ -109,6 +113,25 @@ func (s *Surface) take(r *call.Request, host *db.Host, request *api.SyncRequest,
 	return err
 }
 
+// takeLimits takes the rate limits that a host found in what its Codex wrote down. They are the fleet's only if the host
+// holds the fleet's login.
+func (s *Surface) takeLimits(r *call.Request, host *db.Host, request *api.SyncRequest, outcome *credential.Outcome, answer *api.SyncResponse) error {
+	reported := request.Usage
+	if reported == nil || len(reported.RateLimits) == 0 || reported.RateLimitsAt == "" || outcome.Verdict != credential.Valid {
+		return nil
+	}
+	_, err := s.cfg.Quota.Report(r.Context(), host, reported.RateLimits, reported.RateLimitsAt)
+	if refusal := errs.Of(err); refusal != nil && refusal.Kind == errs.Invalid {
+		// No reason to keep a host from its login.
+		if answer.Errors == nil {
+			answer.Errors = map[string][]string{}
+		}
+		maps.Copy(answer.Errors, refusal.Fields)
+		return nil
+	}
+	return err
+}
+
 func syncCredential(outcome *credential.Outcome) api.SyncCredential {
 	c := api.SyncCredential{
 		Status: string(outcome.Verdict), Action: outcome.Verdict.Action(), Generation: outcome.Current.Number,
@@ -135,6 +158,10 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 		return err
 	}
 	answer.Config = config
+	known, err := s.cfg.Quota.Read(r.Context(), host.AccountID)
+	if err != nil {
+		return err
+	}
 	versions, err := s.hostVersions(r, host)
 	if err != nil {
 		return err
@@ -153,7 +180,7 @@ func (s *Surface) fillBlocks(r *call.Request, host *db.Host, have map[string]str
 			QuotaHardFail: decided.QuotaHardFail && !host.VIP, QuotaLimitPercent: decided.QuotaLimitPercent,
 			QuotaWeekPartition: decided.QuotaWeekPartition, CdxSilent: decided.CdxSilent,
 		}},
-		{api.BlockQuota, &answer.Quota, nil},
+		{api.BlockQuota, &answer.Quota, known.Sync(s.cfg.Credentials.Options().Now)},
 		{api.BlockLibrary, &answer.Library, commands},
 		{api.BlockClient, &answer.Client, s.clientOffer(r)},
 		{api.BlockMonth, &answer.Month, month},

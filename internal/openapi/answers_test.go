@@ -36,7 +36,10 @@ type caller struct {
 func newCaller(t *testing.T) *caller {
 	t.Helper()
 	github := githubtest.New(t, "rust-v0.63.0")
-	g := gatewaytest.New(t, gatewaytest.Options{GitHub: github.URL, Clients: map[string]string{"linux-amd64": "amd", "linux-arm64": "arm"}})
+	g := gatewaytest.New(t, gatewaytest.Options{
+		Clients: map[string]string{"linux-amd64": "amd", "linux-arm64": "arm"}, GitHub: github.URL,
+		ChatGPT: gatewaytest.NewChatGPT(t, `{"plan_type":"pro","rate_limit":{"primary_window":{"used_percent":10,"limit_window_seconds":18000,"reset_after_seconds":600}}}`).URL,
+	})
 	added, err := g.Certs.Add(t.Context(), "alice", adminca.AddOptions{}, gatewaytest.Operator)
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +149,7 @@ func TestAnswersToHosts(t *testing.T) {
 	post(api.PathAuth, `{"command":"store","auth":`+login+`}`)
 	post(api.PathAuth, retrieve) // outdated
 	post(api.PathSync, `{"username":"ci","credential":`+retrieve+`,"usage":{"idempotency_key":"a","usages":[{"total":5}]}}`)
+	post(api.PathSync, `{"usage":{"idempotency_key":"b","usages":[],"rate_limits":{"primary":null},"rate_limits_at":"2026-01-01T00:00:00Z"}}`)
 	post(api.PathUsage, `{"total":1200,"input":900,"line":"so it was"}`)
 	post(api.PathUsage, `{"usages":[{"total":12},{"output":3,"model":"gpt"}]}`)
 	post(api.PathUsage, `{"usages":[{}]}`) // nothing is recorded
@@ -317,6 +321,9 @@ func (c *caller) act(t *testing.T) {
 		"/admin/versions/check", "/admin/runner/run", "/admin/hosts/{id}/insecure/disable", "/admin/hosts/{id}/clear", "/admin/hosts/{id}/suspend", "/admin/hosts/{id}/resume", "/admin/hosts/{id}/unbind",
 	} {
 		c.call(t, path, "1", gatewaytest.Request{Method: http.MethodPost})
+	}
+	for range 2 { // nobody is asked a second time
+		c.call(t, "/admin/chatgpt/usage/refresh", "", gatewaytest.Request{Method: http.MethodPost})
 	}
 	c.call(t, "/admin/auth/upload", "", gatewaytest.Request{
 		Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}, "Sec-Fetch-Site": {"same-origin"}},

@@ -30,6 +30,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 )
@@ -47,6 +48,7 @@ type Config struct {
 	SeedTTL    time.Duration
 	AdminCA    []*x509.Certificate // the operator's own authorities that vouch for admins
 	Limits     ratelimit.Rules     // of the gateway
+	ChatGPTURL string              // who is asked about the quota; empty: nobody is
 	GitHub     *github.Client      // asked for the newest Codex; nil: nobody is
 	LoginSite  string              // base URL of the site that accepts sessions; empty: there is none
 	JSON       bool                // print one JSON document instead of words
@@ -67,6 +69,7 @@ type Console struct {
 	access      *access.Service
 	library     *library.Service
 	policies    *policy.Service
+	quota       *quota.Service
 	codex       *release.Codex
 	limits      *ratelimit.Service
 	account     db.Account
@@ -91,6 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Console, error) {
 		limits:      ratelimit.New(core.DB, cfg.Limits),
 		by:          Actor(),
 	}
+	c.quota = quota.New(core.DB, quota.Config{URL: cfg.ChatGPTURL, Login: c.credentials.AccessToken})
 	if c.account, err = core.DB.AccountByName(ctx, "default"); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking up the account: %w", err), c.Close())
 	}

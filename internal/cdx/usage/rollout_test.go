@@ -239,8 +239,8 @@ func TestNewestLimits(t *testing.T) {
 	}
 	f.answer(1, 0, 1, 0)
 	r.collect(noon)
-	if report := r.next(); !bytes.Contains(report.RateLimits, []byte(`"used_percent":12`)) {
-		t.Errorf("sent %s", report.RateLimits)
+	if report := r.next(); !bytes.Contains(report.RateLimits, []byte(`"used_percent":12`)) || report.RateLimitsAt != seen.UTC().Format(time.RFC3339) {
+		t.Errorf("sent %s of %s", report.RateLimits, report.RateLimitsAt)
 	}
 }
 

@@ -93,7 +93,10 @@ func (j *Journal) Next() (*api.SyncUsage, error) {
 	if err != nil || book.Sending == nil {
 		return nil, errOr(err, damage)
 	}
-	next := &api.SyncUsage{IdempotencyKey: book.Sending.Key, RateLimits: book.Limits.Raw}
+	next := &api.SyncUsage{IdempotencyKey: book.Sending.Key}
+	if book.Limits.Raw != nil {
+		next.RateLimits, next.RateLimitsAt = book.Limits.Raw, time.UnixMilli(book.Limits.Seen).UTC().Format(time.RFC3339)
+	}
 	for _, e := range book.Sending.Entries {
 		text, err := json.Marshal(e.wire())
 		if err != nil {
