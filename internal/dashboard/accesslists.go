@@ -54,7 +54,7 @@ func (f *accessFacts) certificateList() templates.AccessList {
 			continue
 		}
 		row := templates.AccessRow{
-			Name: cert.Name, Note: "serial " + shortened(cert.Serial, 16), You: isOwnCert(f.visit, cert), Role: cert.Role, Ends: cert.ends,
+			Name: cert.Name, Note: "serial " + shortSerial(cert.Serial), You: isOwnCert(f.visit, cert), Role: cert.Role, Ends: cert.ends,
 			Last: templates.Moment{At: cert.CreatedAt, Now: f.visit.now},
 		}
 		row.Tone, row.Icon, row.State = certState(cert)
@@ -70,6 +70,14 @@ func (f *accessFacts) certificateList() templates.AccessList {
 		Empty:   templates.Empty{Title: "No certificates", Text: "Make one on the gateway's machine and import it into a browser."},
 		Command: "cdxgate admin cert add NAME --role operator", CommandText: "They are made on the gateway's machine alone: a private key does not travel. The next one of a name is made by cdxgate admin cert renew NAME.",
 	}, rows)
+}
+
+// shortSerial is the beginning of a serial, as much as one compares.
+func shortSerial(serial string) string {
+	if len(serial) > 16 {
+		return serial[:16] + "…"
+	}
+	return serial
 }
 
 func certState(cert *certFacts) (tone templates.Tone, icon, text string) {

@@ -14,8 +14,8 @@ import (
 	"github.com/cdxgate/cdxgate/templates"
 )
 
-// decided is what an operator's settings are made of, where nobody has decided anything.
-func decided(change func(*settingsFacts)) *settingsFacts {
+// settingsOf is what an operator's settings are made of, where nobody has decided anything.
+func settingsOf(change func(*settingsFacts)) *settingsFacts {
 	f := &settingsFacts{
 		visit:  &visit{now: now, Visitor: door.Visitor{By: access.Session, Grant: access.Grant{Role: access.Operator}}},
 		policy: &policy.State{Policy: policy.Default(), DecidedAt: map[string]time.Time{}}, known: release.Known{Source: release.SourceUnknown}, idle: &fleet.Idle{},
@@ -33,7 +33,7 @@ func TestWeekPartitions(t *testing.T) {
 		limit, partition int
 		seven, five      float64
 	}{{100, 0, 14, 20}, {95, 5, 13.3, 19}, {50, 7, 7, 10}} {
-		q := quotaSettings(decided(func(f *settingsFacts) { f.policy.QuotaLimitPercent, f.policy.QuotaWeekPartition = c.limit, c.partition }))
+		q := quotaSettings(settingsOf(func(f *settingsFacts) { f.policy.QuotaLimitPercent, f.policy.QuotaWeekPartition = c.limit, c.partition }))
 		want := []templates.Partition{
 			{Label: "Off", Value: "0", Current: c.partition == 0}, {Label: "7 days", Value: "7", Of: "14", Share: c.seven, Current: c.partition == 7},
 			{Label: "Mon–Fri", Value: "5", Of: "20", Share: c.five, Current: c.partition == 5},
@@ -52,7 +52,7 @@ func TestWeekPartitions(t *testing.T) {
 func TestQuotaSettingsSayWhatFollows(t *testing.T) {
 	t.Parallel()
 	for refuse, want := range map[bool]string{true: "Refuse: cdx does not start Codex", false: "Warn: cdx says so"} {
-		if q := quotaSettings(decided(func(f *settingsFacts) { f.policy.QuotaHardFail = refuse })); q.Refuse != refuse || !strings.HasPrefix(q.Text, want) {
+		if q := quotaSettings(settingsOf(func(f *settingsFacts) { f.policy.QuotaHardFail = refuse })); q.Refuse != refuse || !strings.HasPrefix(q.Text, want) {
 			t.Errorf("got %+v, want %q", q, want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestCodexSettings(t *testing.T) {
 			}
 		}, nil, ""},
 	} {
-		shown := codexSettings(decided(c.change))
+		shown := codexSettings(settingsOf(c.change))
 		var got []string
 		for _, option := range shown.Options {
 			mark := ""
@@ -104,7 +104,7 @@ func TestCodexSettings(t *testing.T) {
 // How many hosts would go is a number for each window, longer silences included.
 func TestPruneSettings(t *testing.T) {
 	t.Parallel()
-	shown := pruneSettings(decided(func(f *settingsFacts) {
+	shown := pruneSettings(settingsOf(func(f *settingsFacts) {
 		f.idle[0], f.idle[1], f.idle[8], f.idle[14], f.idle[30], f.idle[60] = 1000, 3, 2, 4, 1, 5
 	}))
 	if want := "6\u00a0hosts at 30 days, 10 at 14 days, 12 at 7 days, 15 at 1 day."; !strings.HasSuffix(shown.Text, want) || shown.Days != 30 {
@@ -119,7 +119,7 @@ func TestPruneSettings(t *testing.T) {
 // A card tells when the last of its policies was decided, and what became of its own form alone.
 func TestSettingsCards(t *testing.T) {
 	t.Parallel()
-	f := decided(func(f *settingsFacts) {
+	f := settingsOf(func(f *settingsFacts) {
 		f.policy.DecidedAt["quota_hard_fail"], f.policy.DecidedAt["quota_week_partition"] = now.Add(-time.Hour), now.Add(-time.Minute)
 		f.failure = failure{card: decideQuota.name, text: "No."}
 	})
