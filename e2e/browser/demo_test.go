@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -30,7 +32,15 @@ func (g *gateway) fill() error {
 		return err
 	}
 	version, _, _ = strings.Cut(version, " ")
-	return g.exec(strings.ReplaceAll(demo, "{version}", strings.TrimSpace(version)))
+	if err := g.exec(strings.ReplaceAll(demo, "{version}", strings.TrimSpace(version))); err != nil {
+		return err
+	}
+	command := filepath.Join(g.dir, "review.md")
+	if err := os.WriteFile(command, []byte("---\ndescription: Reviews what is staged\n---\nReview the staged changes. Name what breaks, then what is unclear.\n"), 0o600); err != nil {
+		return err
+	}
+	_, err = g.verb("", "library", "add", command)
+	return err
 }
 
 // loginOf is an auth.json as Codex wrote it at a moment, worthless to OpenAI.

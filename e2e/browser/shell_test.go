@@ -27,11 +27,21 @@ func demoFleet(t *testing.T) *gateway {
 	return fleet.gateway
 }
 
-// ownGateway starts a gateway for one test, empty.
-func ownGateway(t *testing.T, name string) *gateway {
+// emptyGateway starts a gateway for one test.
+func emptyGateway(t *testing.T, name string) *gateway {
 	t.Helper()
 	g, err := startGateway(name)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// ownGateway starts a gateway with demo data for one test, which may change it.
+func ownGateway(t *testing.T, name string) *gateway {
+	t.Helper()
+	g := emptyGateway(t, name)
+	if err := g.fill(); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -42,19 +52,28 @@ var pages = map[string]string{
 	"/dashboard/":                        "overview",
 	"/dashboard/switch":                  "switch",
 	"/dashboard/jump":                    "search",
+	"/dashboard/start":                   "start",
 	"/dashboard/hosts":                   "hosts",
 	"/dashboard/hosts/new":               "host-new",
 	"/dashboard/hosts/1":                 "host",
 	"/dashboard/hosts/1/remove":          "host-remove",
 	"/dashboard/hosts/1/notes":           "host-notes",
+	"/dashboard/hosts/window?id=42":      "window",
 	"/dashboard/credentials":             "credentials",
 	"/dashboard/credentials/2":           "generation",
 	"/dashboard/credentials/2/rollback":  "rollback",
-	"/dashboard/start":                   "start",
+	"/dashboard/credentials/reveal":      "reveal",
 	"/dashboard/usage":                   "usage",
 	"/dashboard/usage?days=90&table=yes": "usage-90",
 	"/dashboard/usage/ingests":           "reports",
 	"/dashboard/usage/ingests/1":         "report",
+	"/dashboard/library":                 "library",
+	"/dashboard/library/edit":            "library-edit",
+	"/dashboard/library/proposals":       "library-proposals",
+	"/dashboard/audit":                   "audit",
+	"/dashboard/settings":                "settings",
+	"/dashboard/access":                  "access",
+	"/dashboard/access/tokens/new":       "token-new",
 }
 
 // Every page, in both themes and all widths: it fits, axe-core finds nothing, the browser complains of nothing.
