@@ -442,7 +442,13 @@ SELECT coalesce(sum(d.entries), 0)::bigint AS events, coalesce(sum(d.counted), 0
 	least(coalesce(sum(d.total), 0), 9223372036854775807)::bigint AS total, least(coalesce(sum(d.input), 0), 9223372036854775807)::bigint AS input,
 	least(coalesce(sum(d.output), 0), 9223372036854775807)::bigint AS output, least(coalesce(sum(d.cached), 0), 9223372036854775807)::bigint AS cached,
 	least(coalesce(sum(d.reasoning), 0), 9223372036854775807)::bigint AS reasoning, coalesce(sum(d.cost), 0)::double precision AS cost
-FROM unnest($1::date[]) WITH ORDINALITY AS p (since, position) LEFT JOIN usage_day d ON d.day >= p.since
+FROM unnest($1::timestamptz[]) WITH ORDINALITY AS p (since, position) LEFT JOIN LATERAL (
+	SELECT entries, counted, priced, total, input, output, cached, reasoning, cost FROM usage_day WHERE day >= (p.since AT TIME ZONE 'UTC')::date
+	UNION ALL
+	SELECT -1, CASE WHEN coalesce(e.total, e.input, e.output, e.cached, e.reasoning) IS NOT NULL THEN -1 END, CASE WHEN e.cost IS NOT NULL THEN -1 END,
+		-e.total::numeric, -e.input::numeric, -e.output::numeric, -e.cached::numeric, -e.reasoning::numeric, -e.cost
+	FROM usage_entry e WHERE e.at >= date_trunc('day', p.since, 'UTC') AND e.at < p.since
+) d ON true
 GROUP BY p.position ORDER BY p.position
 `
 
@@ -458,7 +464,8 @@ type UsageTotalsRow struct {
 	Cost      float64
 }
 
-// UsageTotals adds up what was used since each of some days, in their order.
+// UsageTotals adds up what was used since each of some moments, in their order: days, less what there was before the moment on the
+// first of them. Of a midnight, UTC, no entry is read.
 func (q *Queries) UsageTotals(ctx context.Context, since []time.Time) ([]UsageTotalsRow, error) {
 	rows, err := q.db.Query(ctx, usageTotals, since)
 	if err != nil {

@@ -203,6 +203,18 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
+// evalAsync is what a promise comes to.
+func evalAsync(b *tab, expression string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, pageDeadline)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v\nat %s", expression, err, b.where())
+	}
+	return value
+}
+
 // where says on which page a tab is, for what failed there.
 func (b *tab) where() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)

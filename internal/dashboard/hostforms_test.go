@@ -79,7 +79,7 @@ func TestHostForms(t *testing.T) {
 		if page := string(b.visit(t, viewer, "/dashboard/hosts/"+path).Body); !strings.Contains(page, why) {
 			t.Errorf("%s does not tell a viewer why: %s", path, page)
 		}
-		if page := string(b.visit(t, operator, "/dashboard/hosts/"+path).Body); strings.Contains(page, "this takes an") {
+		if page := string(b.visit(t, operator, "/dashboard/hosts/"+path).Body); strings.Contains(page, "this takes an operator") {
 			t.Errorf("%s keeps an operator off", path)
 		}
 	}

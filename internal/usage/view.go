@@ -104,7 +104,7 @@ type Sum struct {
 	Cost                                            *float64 // of those; nil: none has one
 }
 
-// Totals add up what was used since each of some days.
+// Totals add up what was used since each of some moments.
 func (s *Service) Totals(ctx context.Context, since ...time.Time) ([]Sum, error) {
 	rows, err := s.store.UsageTotals(ctx, since)
 	if err != nil {
