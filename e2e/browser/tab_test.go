@@ -281,12 +281,19 @@ func (b *tab) press(keys string, modifiers ...chromedp.Modifier) {
 	b.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(modifiers...)))
 }
 
-// enter presses Enter. chromedp's own goes on typing after a page has said that it will do something else with the key.
+// enter presses Enter.
 func (b *tab) enter() {
 	b.t.Helper()
+	b.strike("Enter", "Enter", 13, "\r")
+}
+
+// strike presses one key as a keyboard does. chromedp's own goes on typing after a page has said that it will do something else
+// with the key.
+func (b *tab) strike(key, code string, virtual int64, text string) {
+	b.t.Helper()
 	for _, event := range []input.DispatchKeyEventParams{
-		{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"},
-		{Type: input.DispatchKeyEventTypeKeyUp, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13},
+		{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Code: code, WindowsVirtualKeyCode: virtual, Text: text},
+		{Type: input.DispatchKeyEventTypeKeyUp, Key: key, Code: code, WindowsVirtualKeyCode: virtual},
 	} {
 		if _, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, event); err != nil {
 			b.t.Fatal(err)
