@@ -75,8 +75,11 @@ func TestFindHosts(t *testing.T) {
 	b.press("gpu-0")
 	b.until(`document.querySelectorAll("#hosts tbody tr").length === 6`)
 	b.until(`new URL(location.href).searchParams.get("q") === "gpu-0"`)
-	file := eval[string](b, `document.querySelector('a[href*="hosts.csv"]').getAttribute("href")`)
-	text := evalAsync(b, "fetch("+quoted(file)+").then((answer) => answer.text())")
+	const file = `(() => {
+		const button = document.querySelector('button[formaction="/dashboard/hosts.csv"]');
+		return fetch(button.formAction + "?" + new URLSearchParams(new FormData(button.form))).then((answer) => answer.text());
+	})()`
+	text := evalAsync(b, file)
 	if lines := strings.Count(strings.TrimSpace(text), "\n"); lines != 6 || !strings.Contains(text, "gpu-06.example.net") {
 		t.Errorf("got %d hosts in the file:\n%s", lines, text)
 	}

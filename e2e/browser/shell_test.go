@@ -86,6 +86,7 @@ func TestPages(t *testing.T) {
 			for path, name := range pages {
 				b.open(path)
 				b.shows("#live", "Live")
+				b.stands()
 				b.fits()
 				b.checkAccess()
 				b.shoot(name + "-" + v.String())

@@ -393,6 +393,18 @@ func (b *tab) fits() {
 	}
 }
 
+// stands checks that nothing on the page has moved since its first paint.
+func (b *tab) stands() {
+	b.t.Helper()
+	const shifts = `new Promise((told) => {
+		new PerformanceObserver((list) => told(list)).observe({type: "layout-shift", buffered: true});
+		setTimeout(() => told(null), 50);
+	}).then((list) => JSON.stringify((list?.getEntries() ?? []).filter((e) => !e.hadRecentInput).map((e) => [e.value, e.sources.map((s) => s.node?.outerHTML?.slice(0, 120))])))`
+	if moved := evalAsync(b, shifts); moved != "[]" {
+		b.t.Errorf("%s: something moves after the first paint: %s", eval[string](b, "location.pathname"), moved)
+	}
+}
+
 func discard[T any](a chromedp.Action[T]) chromedp.Action[chromedp.Void] {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := a(ctx, target)
