@@ -24,7 +24,7 @@ const pageDeadline = 30 * time.Second
 // chromium is the one browser of all tests; every tab has its own profile in it.
 var chromium struct {
 	sync.Once
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // how chromedp holds a browser
 	err error
 }
 
@@ -109,7 +109,7 @@ func (v view) String() string {
 // tab is a browser's window with a profile of its own: nobody is logged in.
 type tab struct {
 	t    *testing.T
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // how chromedp holds a tab
 	base string
 
 	mu       sync.Mutex
