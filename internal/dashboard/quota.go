@@ -39,7 +39,7 @@ func (s *Surface) refreshQuota(v *visit) (outcome, error) {
 	case !asked:
 		return nil, errNotAsked
 	case failure != nil:
-		return done{To: home, Tone: templates.Bad, Say: "The quota is not known anew", More: sentence(failure.Text)}, nil
+		return done{To: home, Tone: templates.Bad, Say: "ChatGPT said nothing new about the quota", More: sentence(failure.Text)}, nil
 	}
 	return done{To: home, Say: "ChatGPT was asked about the quota"}, nil
 }

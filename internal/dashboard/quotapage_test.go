@@ -54,7 +54,7 @@ func TestRefreshQuota(t *testing.T) {
 	page := b.visit(t, in, "/dashboard")
 	pagetest.Check(t, "the overview", page.Body)
 	text := pagetest.Text(t, page.Body)
-	for _, want := range []string{"plan" + evil[:30], "by ChatGPT", "5 hours 12 %", "7 days 34 %", "pace 0.6×", "limit 100 %", "Next check"} {
+	for _, want := range []string{"plan" + evil[:30], "by ChatGPT", "5 hours 12 %", "7 days 34 %", "pace 0.6×", "limit 100 %", "Next check in"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the card does not say %q: %s", want, text)
 		}
