@@ -27,13 +27,10 @@ func (s *Surface) refreshQuota(v *visit) (outcome, error) {
 		return nil, fmt.Errorf("looking up the account: %w", err)
 	}
 	known, asked, err := s.cfg.Quota.Refresh(v.Context(), account.ID, v.Actor)
-	failure := (*quota.Failure)(nil)
-	if known != nil {
-		failure = known.Failure
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
+	}
+	switch failure := known.Failure; {
 	case !asked && failure != nil && failure.Code == quota.CodeNoLogin:
 		return nil, credential.ErrNone
 	case !asked:
