@@ -333,7 +333,7 @@ func (a *App) serve(core *gateway.Core, certs *adminca.Service, clients *release
 			PublicTLS: a.publicTLS, Hosts: hostapi.Describe(a.PublicURL), Version: Version, InstallID: core.InstallationID.String(), Logger: a.logger,
 		}),
 		dashboard: dashboard.New(dashboard.Config{
-			Door: entrance, Certs: certs, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Library: files,
+			Door: entrance, Certs: certs, Access: grants, Limits: limits, Fleet: fleets, Credentials: credentials, Policy: policies, Usage: usages, Quota: quotas, Library: files,
 			Codex: codex, Audit: core.Audit, Store: core.DB, PublicTLS: a.publicTLS, PublicURL: a.PublicURL, Version: Version, Logger: a.logger,
 		}),
 	})

@@ -18,7 +18,9 @@ SELECT coalesce((SELECT max(e.id) FROM audit_entry e), 0)::bigint AS audit,
 		+ coalesce((SELECT extract(epoch FROM max(greatest(c.created_at, c.decided_at))) * 1000 + count(*) FILTER (WHERE c.decided_at IS NULL)
 			FROM credential_proposal c), 0))::bigint AS credential,
 	(coalesce((SELECT extract(epoch FROM max(f.updated_at)) * 1000 + count(*) FROM library_file f), 0)
-		+ (SELECT count(*) FROM library_proposal))::bigint AS library
+		+ (SELECT count(*) FROM library_proposal))::bigint AS library,
+	coalesce((SELECT extract(epoch FROM max(greatest(s.asked_at, s.error_at))) * 1000 + sum(s.attempt + s.failures) * 1000000007
+		+ sum(coalesce(s.snapshot_id, 0)) * 31 FROM quota_state s), 0)::bigint AS quota
 `
 
 type LiveMarksRow struct {
@@ -28,6 +30,7 @@ type LiveMarksRow struct {
 	Policy     int64
 	Credential int64
 	Library    int64
+	Quota      int64
 }
 
 // LiveMarks are numbers that change with what pages show: asked every second while somebody looks. Each is the end of an
@@ -42,6 +45,7 @@ func (q *Queries) LiveMarks(ctx context.Context) (LiveMarksRow, error) {
 		&i.Policy,
 		&i.Credential,
 		&i.Library,
+		&i.Quota,
 	)
 	return i, err
 }

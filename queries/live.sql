@@ -9,4 +9,6 @@ SELECT coalesce((SELECT max(e.id) FROM audit_entry e), 0)::bigint AS audit,
 		+ coalesce((SELECT extract(epoch FROM max(greatest(c.created_at, c.decided_at))) * 1000 + count(*) FILTER (WHERE c.decided_at IS NULL)
 			FROM credential_proposal c), 0))::bigint AS credential,
 	(coalesce((SELECT extract(epoch FROM max(f.updated_at)) * 1000 + count(*) FROM library_file f), 0)
-		+ (SELECT count(*) FROM library_proposal))::bigint AS library;
+		+ (SELECT count(*) FROM library_proposal))::bigint AS library,
+	coalesce((SELECT extract(epoch FROM max(greatest(s.asked_at, s.error_at))) * 1000 + sum(s.attempt + s.failures) * 1000000007
+		+ sum(coalesce(s.snapshot_id, 0)) * 31 FROM quota_state s), 0)::bigint AS quota;

@@ -7,6 +7,7 @@ type OverviewPage struct {
 	Now      time.Time
 	Alerts   []Alert
 	Login    LoginCard
+	Quota    QuotaCard
 	Fleet    FleetCard
 	Usage    UsageCard
 	Events   []Event

@@ -78,6 +78,7 @@ func overview(more string) templates.OverviewPage {
 			Next:    "Next: Codex on a host renews the login.",
 			Actions: []templates.Action{{Label: "Generations", Href: "/dashboard/credentials", Kind: templates.Small}},
 		},
+		Quota: quotaCard(more),
 		Fleet: templates.FleetCard{
 			Title: "3 hosts", Text: "2 seen in 24 h",
 			Cells: []templates.HostCell{
@@ -104,10 +105,32 @@ func overview(more string) templates.OverviewPage {
 	}
 }
 
+// quotaCard has a window over its pace, and one of which nothing is known.
+func quotaCard(more string) templates.QuotaCard {
+	return templates.QuotaCard{
+		Plan: "pro" + more, PlanTone: templates.OK, Reached: true, Said: templates.Moment{At: now.Add(-4 * time.Minute), Now: now}, By: "atlas" + more, Limit: 95,
+		Notes:   []templates.QuotaNote{{Tone: templates.Bad, Text: "Launches are refused" + more}},
+		Failure: "The last question failed" + more, FailedAt: templates.Moment{At: now.Add(-time.Minute), Now: now}, Next: templates.Moment{At: now.Add(4 * time.Minute), Now: now},
+		Windows: []templates.QuotaWindow{
+			{
+				Title: "5 hours", Used: new(96), Elapsed: new(64), Projected: new(150), Pace: "1.5×", Tone: templates.Bad, State: "Over pace",
+				ResetsIn: "1 h 48 min", ResetsAt: now.Add(108 * time.Minute),
+			},
+			{Title: "Days", Note: "Nothing was said about it."},
+		},
+		Refresh: templates.Action{Label: "Refresh", Icon: "refresh", Post: "/dashboard/quota/refresh", Kind: templates.Small},
+	}
+}
+
 func emptyOverview() templates.OverviewPage {
 	return templates.OverviewPage{
 		Now:   now,
 		Login: templates.LoginCard{Empty: &templates.Empty{Title: "The fleet has no login yet", Text: "Bring one here."}, Command: "cdxgate auth upload ~/.codex/auth.json"},
+		Quota: templates.QuotaCard{
+			Empty: &templates.Empty{Title: "Nothing is known", Text: "ChatGPT is asked again."}, Failure: "The last question failed: ChatGPT has a fault.",
+			FailedAt: templates.Moment{At: now.Add(-3 * time.Minute), Now: now}, Next: templates.Moment{At: now.Add(7 * time.Minute), Now: now},
+			Refresh: templates.Action{Label: "Refresh", Icon: "refresh", Kind: templates.Small, Why: "Your role is viewer; this takes an operator."},
+		},
 		Fleet: templates.FleetCard{Title: "Hosts", Empty: &templates.Empty{Title: "No hosts yet", Actions: []templates.Action{{Label: "Add host", Href: "/dashboard/hosts/new", Why: "Your role is viewer; this takes an operator."}}}},
 		Usage: templates.UsageCard{Empty: &templates.Empty{Title: "No usage yet"}},
 		Versions: templates.VersionsCard{
@@ -256,7 +279,8 @@ func TestHostileTexts(t *testing.T) {
 			if want := strings.Join(strings.Fields("crumb"+text), " "); !strings.Contains(shown, want) {
 				t.Errorf("%s does not show %q as it is", name, text)
 			}
-			if name == "overview" && (!strings.Contains(shown, "ops"+text) || !strings.Contains(shown, "old-7"+text) || !strings.Contains(shown, "0.168.2"+text)) {
+			if name == "overview" && (!strings.Contains(shown, "ops"+text) || !strings.Contains(shown, "old-7"+text) || !strings.Contains(shown, "0.168.2"+text) ||
+				!strings.Contains(shown, "pro"+text) || !strings.Contains(shown, "by atlas"+text) || !strings.Contains(shown, "failed"+text) || !strings.Contains(shown, "refused"+text)) {
 				t.Errorf("the overview does not show %q as it is", text)
 			}
 		}

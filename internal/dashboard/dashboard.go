@@ -24,6 +24,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/publictls"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/ratelimit"
 	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
@@ -40,6 +41,7 @@ type Config struct {
 	Credentials *credential.Service
 	Policy      *policy.Service
 	Usage       *usage.Service
+	Quota       *quota.Service
 	Library     *library.Service
 	Audit       *audit.Keeper
 	Codex       *release.Codex
@@ -73,6 +75,7 @@ func New(cfg Config) *Surface {
 	s.redirect("/", home)
 	s.redirect("/admin", home)
 	s.page("/dashboard", access.HostRead, s.overview)
+	s.form(pathQuotaRefresh, access.QuotaRefresh, s.refreshQuota)
 	s.page("/dashboard/jump", access.HostRead, s.jump)
 	s.page("/dashboard/switch", access.PolicyRead, s.showSwitch)
 	s.form("/dashboard/switch", access.PolicyWrite, s.turnSwitch)

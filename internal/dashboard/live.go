@@ -44,7 +44,7 @@ func (c LiveConfig) orDefaults() LiveConfig {
 }
 
 // topics are what a stream tells of, in the order of an event's id. Pages name them: hx-trigger="cdx:hosts from:body".
-var topics = [...]string{"audit", "hosts", "usage", "policy", "credential", "library"}
+var topics = [...]string{"audit", "hosts", "usage", "policy", "credential", "library", "quota"}
 
 // marks say how things stand, by topic: a number that is another one after a change. The zero value is not known.
 type marks [len(topics)]int64
@@ -183,7 +183,7 @@ func (s *Surface) readMarks(ctx context.Context) (marks, error) {
 	if err != nil {
 		return marks{}, fmt.Errorf("asking what has changed: %w", err)
 	}
-	return marks{row.Audit, row.Hosts, row.Usage, row.Policy, row.Credential, row.Library}, nil
+	return marks{row.Audit, row.Hosts, row.Usage, row.Policy, row.Credential, row.Library, row.Quota}, nil
 }
 
 // events serves the stream. Each change is an event named by its topic, whose id says how things stand, so that a browser that

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/quota"
 	"github.com/cdxgate/cdxgate/internal/usage"
 	"github.com/cdxgate/cdxgate/templates"
 )
@@ -33,6 +34,8 @@ type overviewFacts struct {
 	recent  []db.GenerationListRow // the newest first
 	waiting int                    // logins that hosts proposed, at most maxWaiting
 
+	account int64          // whose login it is
+	quota   *quota.Known   // nil: not wanted
 	history *usage.History // nil: not wanted
 	sums    []usage.Sum    // today, in seven days, this month
 
@@ -63,7 +66,7 @@ func (s *Surface) overview(v *visit) (page, error) {
 		Title: "Overview", Path: home, Body: templates.Overview(shown),
 		Parts: map[string]templ.Component{
 			"ov-alerts": templates.OverviewAlerts(shown.Alerts), "ov-login": templates.OverviewLogin(shown.Login),
-			"ov-fleet": templates.OverviewFleet(shown.Fleet), "ov-events": templates.OverviewEvents(shown.Events, shown.AuditURL),
+			"ov-quota": templates.OverviewQuota(shown.Quota), "ov-fleet": templates.OverviewFleet(shown.Fleet), "ov-events": templates.OverviewEvents(shown.Events, shown.AuditURL),
 			"ov-usage": templates.OverviewUsage(shown.Usage), "ov-versions": templates.OverviewVersions(shown.Versions),
 		},
 	}, nil
@@ -91,6 +94,11 @@ func (s *Surface) overviewFacts(v *visit) (*overviewFacts, error) {
 	}
 	if err := s.addLogin(v, f); err != nil {
 		return nil, err
+	}
+	if v.wants("ov-quota") {
+		if f.quota, err = s.cfg.Quota.Read(ctx, f.account); err != nil {
+			return nil, err
+		}
 	}
 	if v.wants("ov-usage") {
 		if err := s.addUsage(v, f); err != nil {
@@ -131,6 +139,7 @@ func (s *Surface) addLogin(v *visit, f *overviewFacts) error {
 	if err != nil {
 		return fmt.Errorf("looking up the account: %w", err)
 	}
+	f.account = account.ID
 	waiting, _, err := s.cfg.Credentials.Proposals(v.Context(), account.ID, credential.ProposalQuery{State: credential.ProposalPending, Limit: maxWaiting})
 	if err != nil {
 		return err
@@ -149,7 +158,7 @@ func (s *Surface) addLogin(v *visit, f *overviewFacts) error {
 // overviewPage makes the page of its facts.
 func overviewPage(f *overviewFacts) templates.OverviewPage {
 	p := templates.OverviewPage{
-		Now: f.now, Alerts: f.alerts(), Login: f.login(), Fleet: f.fleet(), Usage: f.usage(), Versions: f.versions(), AuditURL: f.link("/dashboard/audit", ""),
+		Now: f.now, Alerts: f.alerts(), Login: f.login(), Quota: f.quotaCard(), Fleet: f.fleet(), Usage: f.usage(), Versions: f.versions(), AuditURL: f.link("/dashboard/audit", ""),
 	}
 	for i := range f.events {
 		p.Events = append(p.Events, event(&f.events[i], f.names, f.now))

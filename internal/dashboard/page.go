@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"mime"
@@ -155,14 +156,15 @@ func (p page) answer(s *Surface, w http.ResponseWriter, v *visit) error { return
 // done sends the browser on to a page after an act, which says there what has become of it. To a script of the page it is the
 // same: htmx follows, and replaces what it asked to.
 type done struct {
-	To   string // an address of ours
-	Say  string // "": nothing
-	More string // a smaller line
+	To   string         // an address of ours
+	Say  string         // "": nothing
+	More string         // a smaller line
+	Tone templates.Tone // the zero value: it went well
 }
 
 func (d done) answer(_ *Surface, w http.ResponseWriter, v *visit) error {
 	if d.Say != "" {
-		remember(w, templates.Toast{Tone: templates.OK, Text: d.Say, More: d.More})
+		remember(w, templates.Toast{Tone: cmp.Or(d.Tone, templates.OK), Text: d.Say, More: d.More})
 	}
 	http.Redirect(w, v.Request.Request, d.To, http.StatusSeeOther)
 	return nil

@@ -157,15 +157,15 @@ func TestRefusalPage(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	t.Parallel()
-	before := marks{1, 2, 3, 4, 5, 1 << 62}
-	after := marks{1, 7, 3, 4, -5, 1 << 62}
+	before := marks{1, 2, 3, 4, 5, 1 << 62, 7}
+	after := marks{1, 7, 3, 4, -5, 1 << 62, 7}
 	if got := after.since(before); !slices.Equal(got, []string{"hosts", "credential"}) {
 		t.Errorf("got %q", got)
 	}
 	if got, ok := parseMarks(after.String()); !ok || got != after {
 		t.Errorf("got %v, %v", got, ok)
 	}
-	for _, id := range []string{"", "1", "1.2.3.4.5", "1.2.3.4.5.6.7", "1.2.3.4.5.!", strings.Repeat("z", 400) + ".1.1.1.1.1", "\n.1.1.1.1.1"} {
+	for _, id := range []string{"", "1", "1.2.3.4.5.6", "1.2.3.4.5.6.7.8", "1.2.3.4.5.6.!", strings.Repeat("z", 400) + ".1.1.1.1.1.1", "\n.1.1.1.1.1.1"} {
 		if got, ok := parseMarks(id); ok {
 			t.Errorf("%q: got %v", id, got)
 		}
@@ -193,7 +193,7 @@ func TestSendingHasADeadlineAndSilenceHasNone(t *testing.T) {
 	t.Parallel()
 	w := &patient{ResponseRecorder: httptest.NewRecorder()}
 	st := stream{w: w, control: http.NewResponseController(w)}
-	if !st.event("beat", marks{1}) || w.written.IsZero() || !w.until.IsZero() || w.Body.String() != "event: beat\nid: 1.0.0.0.0.0\ndata: 1.0.0.0.0.0\n\n" {
+	if !st.event("beat", marks{1}) || w.written.IsZero() || !w.until.IsZero() || w.Body.String() != "event: beat\nid: 1.0.0.0.0.0.0\ndata: 1.0.0.0.0.0.0\n\n" {
 		t.Errorf("got %q, sent with the deadline %s, then %s", w.Body, w.written, w.until)
 	}
 }
@@ -292,7 +292,7 @@ func TestEveryRouteSaysWhatItNeeds(t *testing.T) {
 	want := map[string]access.Capability{
 		"GET /": openToAll, "GET /admin": openToAll, "GET /dashboard/{}": openToAll,
 		"GET /dashboard": access.HostRead, "GET /dashboard/jump": access.HostRead, "GET /dashboard/events": access.Self,
-		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite,
+		"GET /dashboard/switch": access.PolicyRead, "POST /dashboard/switch": access.PolicyWrite, "POST /dashboard/quota/refresh": access.QuotaRefresh,
 		"GET /dashboard/hosts": access.HostRead, "GET /dashboard/hosts.csv": access.HostRead, "POST /dashboard/hosts/batch": access.HostWrite,
 		"GET /dashboard/hosts/window": access.HostRead, "POST /dashboard/hosts/window": access.HostWrite,
 		"GET /dashboard/usage": access.UsageRead, "GET /dashboard/usage.csv": access.UsageRead, "GET /dashboard/usage/days.csv": access.UsageRead,

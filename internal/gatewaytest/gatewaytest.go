@@ -159,7 +159,7 @@ func (g *Gateway) compose(opts Options) {
 	g.Access = access.New(g.Core.DB)
 	entrance := door.New(door.Config{Certs: g.Certs, Access: g.Access, Limits: g.Limits, Logger: g.Logger()})
 	g.Dashboard = dashboard.New(dashboard.Config{
-		Door: entrance, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Library: g.Library,
+		Door: entrance, Certs: g.Certs, Access: g.Access, Limits: g.Limits, Fleet: g.Fleet, Credentials: g.Credentials, Policy: g.Policy, Usage: g.Usage, Quota: g.Quota, Library: g.Library,
 		Codex: g.Codex, Audit: g.Core.Audit, Store: g.Core.DB, PublicTLS: func() publictls.Trust { return opts.Trust }, PublicURL: publicURL, Version: Version, Now: opts.Now,
 		Logger: g.Logger(),
 		Live:   opts.Live,

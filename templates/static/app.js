@@ -300,7 +300,26 @@
     return left < 3600 ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : length(left);
   }
 
+  // untilReset says what internal/dashboard's untilReset says: 6 min, 1 h 48 min, 1 d 3 h, 3 d, Thursday.
+  function untilReset(at) {
+    const left = Math.max(0, Math.floor((at - Date.now()) / 1000));
+    const minutes = Math.floor(left / 60), hours = Math.floor(left / 3600), days = Math.floor(left / 86400);
+    const two = (n, unit, rest, restUnit) => (rest > 0 ? `${n} ${unit} ${rest} ${restUnit}` : `${n} ${unit}`);
+    if (days >= 2) return `${days} d, ${new Date(at).toLocaleDateString("en", { weekday: "long", timeZone: "UTC" })}`;
+    if (days === 1) return two(days, "d", hours % 24, "h");
+    if (hours > 0) return two(hours, "h", minutes % 60, "min");
+    return minutes > 0 ? `${minutes} min` : `${left} s`;
+  }
+
   setInterval(() => {
+    for (const time of all("time[data-reset]")) {
+      const at = Date.parse(time.dateTime), text = untilReset(at);
+      if (text !== time.textContent) time.textContent = text;
+      if (at <= Date.now() && !time.dataset.over) { // what was used since is not known, and the page must say so
+        time.dataset.over = "yes";
+        changed("quota");
+      }
+    }
     for (const time of all("time[data-ago]")) {
       const text = relative(Date.parse(time.dateTime));
       if (text !== null && text !== time.textContent) time.textContent = text;
@@ -347,7 +366,7 @@
     };
     stream.addEventListener("open", hear);
     for (const name of ["hello", "beat"]) stream.addEventListener(name, hear);
-    for (const topic of ["audit", "hosts", "usage", "policy", "credential", "library"]) {
+    for (const topic of ["audit", "hosts", "usage", "policy", "credential", "library", "quota"]) {
       stream.addEventListener(topic, () => { hear(); changed(topic); });
     }
     stream.addEventListener("error", () => {
