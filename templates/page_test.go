@@ -27,11 +27,11 @@ func shell(title string) templates.Shell {
 		Me: templates.Me{Name: "ops@laptop", Role: "operator", How: "certificate verified"},
 		Menu: []templates.MenuGroup{
 			{Label: "Fleet", Entries: []templates.MenuEntry{
-				{Label: "Overview", Path: "/dashboard/", Icon: "overview", Key: "o"},
-				{Label: "Hosts", Path: "/dashboard/hosts", Icon: "host", Key: "h", Note: "24"},
+				{Label: "Overview", Short: "Overview", Path: "/dashboard/", Icon: "overview", Key: "o"},
+				{Label: "Hosts", Short: "Hosts", Path: "/dashboard/hosts", Icon: "host", Key: "h", Note: "24"},
 			}},
 			{Label: "Trust", Entries: []templates.MenuEntry{
-				{Label: "Access", Path: "/dashboard/access", Icon: "verified", Key: "x", Why: "Your role is operator; this takes an owner."},
+				{Label: "Access", Short: "Access", Path: "/dashboard/access", Icon: "verified", Key: "x", Why: "Your role is operator; this takes an owner."},
 			}},
 		},
 		Switch: templates.Switch{Known: true},

@@ -47,6 +47,7 @@ type MenuGroup struct {
 // MenuEntry is a page in the menu.
 type MenuEntry struct {
 	Label, Path, Icon string
+	Short             string // the label where there is little room
 	Key               string // with g before it goes there; "": no key does
 	Note              string // a number beside it
 	Why               string // why the role may not see it; "": it may

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -9,16 +10,16 @@ import (
 )
 
 // menu are the pages in the order of the menu. An entry is shown once its page is there; a role that may not see the page is
-// told why.
-var menu = []struct{ group, label, path, icon, key string }{
-	{"Fleet", "Overview", home, "overview", "o"},
-	{"Fleet", "Hosts", "/dashboard/hosts", "host", "h"},
-	{"Fleet", "Credentials", "/dashboard/credentials", "key", "c"},
-	{"Use", "Usage and cost", "/dashboard/usage", "usage", "u"},
-	{"Use", "Slash commands", "/dashboard/library", "command", "l"},
-	{"Trust", "Audit", "/dashboard/audit", "audit", "a"},
-	{"Trust", "Access", "/dashboard/access", "verified", "x"},
-	{"Trust", "Settings", "/dashboard/settings", "settings", "s"},
+// told why. short is what a phone has room for; "": the label.
+var menu = []struct{ group, label, short, path, icon, key string }{
+	{"Fleet", "Overview", "", home, "overview", "o"},
+	{"Fleet", "Hosts", "", "/dashboard/hosts", "host", "h"},
+	{"Fleet", "Credentials", "", "/dashboard/credentials", "key", "c"},
+	{"Use", "Usage and cost", "Usage", "/dashboard/usage", "usage", "u"},
+	{"Use", "Slash commands", "", "/dashboard/library", "command", "l"},
+	{"Trust", "Audit", "", "/dashboard/audit", "audit", "a"},
+	{"Trust", "Access", "", "/dashboard/access", "verified", "x"},
+	{"Trust", "Settings", "", "/dashboard/settings", "settings", "s"},
 }
 
 // pathOf is a page's route, of the address that links to it.
@@ -53,7 +54,7 @@ func (s *Surface) menu(v *visit) (groups []templates.MenuGroup) {
 		}
 		last := &groups[len(groups)-1]
 		last.Entries = append(last.Entries, templates.MenuEntry{
-			Label: entry.label, Path: entry.path, Icon: entry.icon, Key: entry.key, Why: v.unless(s.needs[http.MethodGet+" "+pathOf(entry.path)]),
+			Label: entry.label, Short: cmp.Or(entry.short, entry.label), Path: entry.path, Icon: entry.icon, Key: entry.key, Why: v.unless(s.needs[http.MethodGet+" "+pathOf(entry.path)]),
 		})
 	}
 	return groups
