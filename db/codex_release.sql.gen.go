@@ -10,6 +10,49 @@ import (
 	"time"
 )
 
+const codexNotesGet = `-- name: CodexNotesGet :one
+SELECT version, notes, published_at, kept_at FROM codex_notes WHERE version = $1
+`
+
+func (q *Queries) CodexNotesGet(ctx context.Context, version string) (CodexNote, error) {
+	row := q.db.QueryRow(ctx, codexNotesGet, version)
+	var i CodexNote
+	err := row.Scan(
+		&i.Version,
+		&i.Notes,
+		&i.PublishedAt,
+		&i.KeptAt,
+	)
+	return i, err
+}
+
+const codexNotesKeep = `-- name: CodexNotesKeep :exec
+INSERT INTO codex_notes (version, notes, published_at, kept_at) VALUES ($1, $2, $3, clock_timestamp())
+ON CONFLICT (version) DO UPDATE SET notes = excluded.notes, published_at = excluded.published_at, kept_at = excluded.kept_at
+`
+
+type CodexNotesKeepParams struct {
+	Version     string
+	Notes       string
+	PublishedAt *time.Time
+}
+
+// CodexNotesKeep keeps what is new in a version. @published_at NULL: it is not known.
+func (q *Queries) CodexNotesKeep(ctx context.Context, arg CodexNotesKeepParams) error {
+	_, err := q.db.Exec(ctx, codexNotesKeep, arg.Version, arg.Notes, arg.PublishedAt)
+	return err
+}
+
+const codexNotesPrune = `-- name: CodexNotesPrune :exec
+DELETE FROM codex_notes WHERE version NOT IN (SELECT n.version FROM codex_notes n ORDER BY n.kept_at DESC, n.version LIMIT $1)
+`
+
+// CodexNotesPrune forgets all but the notes that were kept last.
+func (q *Queries) CodexNotesPrune(ctx context.Context, keep int32) error {
+	_, err := q.db.Exec(ctx, codexNotesPrune, keep)
+	return err
+}
+
 const codexReleaseAbandon = `-- name: CodexReleaseAbandon :exec
 UPDATE codex_release SET looking_until = now() WHERE looks = $1 AND looking_until > now()
 `
@@ -23,7 +66,8 @@ func (q *Queries) CodexReleaseAbandon(ctx context.Context, looks int64) error {
 const codexReleaseClaim = `-- name: CodexReleaseClaim :one
 UPDATE codex_release SET looks = looks + 1, looking_until = now() + make_interval(secs => $1::double precision)
 WHERE looking_until IS NULL OR looking_until <= now()
-RETURNING looks, etag, coalesce(version, '')::text AS version, greatest(0, coalesce(extract(epoch FROM not_before - now()), 0))::double precision AS wait_seconds
+RETURNING looks, CASE WHEN EXISTS (SELECT FROM codex_notes n WHERE n.version = codex_release.version) THEN etag ELSE '' END::text AS etag,
+	coalesce(version, '')::text AS version, greatest(0, coalesce(extract(epoch FROM not_before - now()), 0))::double precision AS wait_seconds
 `
 
 type CodexReleaseClaimRow struct {
@@ -34,7 +78,8 @@ type CodexReleaseClaimRow struct {
 }
 
 // CodexReleaseClaim begins a look, which nobody else does until it has ended or @lease_seconds are over. No row: somebody
-// is looking. wait_seconds: GitHub does not want to be asked for so long.
+// is looking. wait_seconds: GitHub does not want to be asked for so long. etag: empty as well while the notes are not known, so
+// that the answer has them.
 func (q *Queries) CodexReleaseClaim(ctx context.Context, leaseSeconds float64) (CodexReleaseClaimRow, error) {
 	row := q.db.QueryRow(ctx, codexReleaseClaim, leaseSeconds)
 	var i CodexReleaseClaimRow

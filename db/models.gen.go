@@ -148,6 +148,17 @@ type AuditEntry struct {
 	Hash []byte
 }
 
+// Release notes of the last releases of Codex that were the newest, as GitHub said.
+type CodexNote struct {
+	Version string
+	// A stranger's words. Empty: GitHub has none.
+	Notes string
+	// NULL: GitHub did not say.
+	PublishedAt *time.Time
+	// When GitHub last said so, by the database's clock.
+	KeptAt time.Time
+}
+
 // The newest Codex, as GitHub said; one row. What was good stays when a later look fails.
 type CodexRelease struct {
 	Single  bool

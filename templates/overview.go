@@ -90,7 +90,9 @@ type VersionsCard struct {
 type ProgramVersions struct {
 	Target     string // "": nobody set one
 	TargetNote string
-	On, Of     int64 // hosts on the target, hosts that said
+	Checked    Moment // when GitHub said that it is the newest; zero: nobody did
+	Notes      string // where its release notes are; "": nowhere
+	On, Of     int64  // hosts on the target, hosts that said
 	Others     string
 }
 

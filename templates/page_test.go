@@ -98,7 +98,7 @@ func overview(more string) templates.OverviewPage {
 		},
 		AuditURL: "/dashboard/audit",
 		Versions: templates.VersionsCard{
-			Codex: templates.ProgramVersions{Target: "0.169.0", TargetNote: "locked for the fleet", On: 19, Of: 23, Others: "0.168.2" + more + " on 4"},
+			Codex: templates.ProgramVersions{Target: "0.169.0", TargetNote: "the newest, GitHub said", Checked: templates.Moment{At: now.Add(-18 * time.Minute), Now: now}, Notes: "/dashboard/codex/0.169.0", On: 19, Of: 23, Others: "0.168.2" + more + " on 4"},
 			Cdx:   templates.ProgramVersions{TargetNote: "the newest", Of: 2, Others: "1.4.0 on 2"}, Gateway: "1.4.0",
 		},
 		Actions: []templates.Action{{Label: "Add host", Icon: "add", Href: "/dashboard/hosts/new", Kind: templates.Primary}},
@@ -268,7 +268,7 @@ func TestHostileTexts(t *testing.T) {
 		confirm.Title, confirm.Effects, confirm.Type, confirm.Note = text, []string{"effect" + text}, text, text
 		for name, component := range map[string]templ.Component{
 			"overview": templates.Overview(overview(text)), "jump": templates.Jump(jump), "nothing found": templates.Jump(templates.JumpPage{Query: text}),
-			"settings": templates.Settings(settings(text)), "access": templates.Access(accessPage(text)), "new token": templates.NewToken(newToken(text)),
+			"settings": templates.Settings(settings(text)), "codex": templates.Codex(codex(text)), "access": templates.Access(accessPage(text)), "new token": templates.NewToken(newToken(text)),
 			"token": templates.MadeToken(madeToken(text)), "question": templates.Question(text, confirm),
 			"confirm": templates.SwitchPage(templates.Switch{Known: true}, confirm),
 			"refusal": templates.Refusal(templates.RefusalPage{Title: text, Text: "text" + text, Command: "command" + text, RequestID: text}),

@@ -42,9 +42,10 @@ type CodexSettings struct {
 	Options []Option
 	Other   string // what was typed instead
 	Text    string
-	Known   string // what GitHub says
-	Checked Moment // when it said so
-	Failed  string // why it said nothing last; "": it did
+	Known   string   // what GitHub says
+	Notes   []Action // the release notes of the locked and of the newest release
+	Checked Moment   // when it said so
+	Failed  string   // why it said nothing last; "": it did
 }
 
 // SilentSettings is whether cdx says anything unless something is wrong.

@@ -22,6 +22,7 @@ func settings(more string) templates.SettingsPage {
 		Codex: templates.CodexSettings{
 			SettingsCard: templates.SettingsCard{Tag: "c0de"}, Text: "Locked to 0.168.2.", Other: more, Known: "The newest Codex is 0.169.0.",
 			Checked: templates.Moment{At: now.Add(-18 * time.Minute), Now: now}, Failed: "Asked in vain: status 403" + more,
+			Notes:   []templates.Action{{Label: "Release notes of 0.168.2", Href: "/dashboard/codex/0.168.2"}, {Label: "Release notes of 0.169.0", Href: "/dashboard/codex/0.169.0"}},
 			Options: []templates.Option{{Label: "Latest, now 0.169.0", Value: "latest"}, {Label: "Lock to 0.168.2" + more, Value: "0.168.2" + more, Current: true}, {Label: "Another release, below", Value: "other"}},
 		},
 		Silent: templates.SilentSettings{SettingsCard: templates.SettingsCard{Tag: "51"}, On: true},
@@ -34,6 +35,14 @@ func viewedSettings() templates.SettingsPage {
 	p := settings("")
 	p.Why, p.Switch.Off, p.Prune.Days, p.Quota.Wrong, p.Codex.Failed = "Your role is viewer; this takes an operator.", true, 0, "", ""
 	return p
+}
+
+// codex is what is new in a version. The notes end with more.
+func codex(more string) templates.CodexPage {
+	return templates.CodexPage{
+		Title: "Codex 0.169.0", GitHub: "https://github.com/openai/codex/releases/tag/rust-v0.169.0", Notes: "## New\n\n- [A link](javascript:alert(1)) " + more,
+		Published: templates.Moment{At: now.AddDate(0, 0, -3), Now: now}, Checked: templates.Moment{At: now.Add(-18 * time.Minute), Now: now},
+	}
 }
 
 // accessPage has one of each way in. Every text of it that could come from elsewhere ends with more.
@@ -100,6 +109,11 @@ func decisions() map[string]templ.Component {
 		"token-new":       templates.Layout(shell("New API token"), templates.NewToken(newToken(""))),
 		"token-refused":   templates.Layout(shell("New API token"), templates.NewToken(refused)),
 		"token-made":      templates.Layout(shell("API token made"), templates.MadeToken(madeToken("x"))),
-		"question":        templates.Layout(shell("Revoke"), templates.Question("Revoke", question())),
+		"codex":           templates.Layout(shell("Codex 0.169.0"), templates.Codex(codex("<b>"))),
+		"codex-unknown": templates.Layout(shell("Codex 0.169.0"), templates.Codex(templates.CodexPage{
+			Title: "Codex 0.169.0", GitHub: "https://github.com/openai/codex/releases/tag/rust-v0.169.0",
+			Empty: templates.Empty{Title: "GitHub is not asked", Text: "The option is off.", Actions: []templates.Action{{Label: "Settings", Href: "/dashboard/settings"}}},
+		})),
+		"question": templates.Layout(shell("Revoke"), templates.Question("Revoke", question())),
 	}
 }

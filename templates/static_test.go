@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -86,5 +87,24 @@ func TestEveryClassHasAStyle(t *testing.T) {
 	}
 	for name := range unstyled {
 		t.Errorf("nothing styles the class %s", name)
+	}
+}
+
+// A rule that is not closed swallows all that stand below it.
+func TestStyleSheetIsClosed(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("static/app.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	depth := 0
+	for i, line := range strings.Split(string(css), "\n") {
+		if strings.HasPrefix(line, "/* ---") && depth != 0 {
+			t.Errorf("line %d: %q begins within a rule", i+1, line)
+		}
+		depth += strings.Count(line, "{") - strings.Count(line, "}")
+	}
+	if depth != 0 {
+		t.Errorf("%d rules are not closed", depth)
 	}
 }

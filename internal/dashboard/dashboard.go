@@ -83,6 +83,7 @@ func New(cfg Config) *Surface {
 	s.handleHost()
 	s.handleUsage()
 	s.handleSettings()
+	s.handleCodex()
 	s.handleAccess()
 	s.open(http.MethodGet, "/dashboard/{}", func(http.ResponseWriter, *call.Request) error { return call.ErrNoRoute })
 	s.handleCredentials()

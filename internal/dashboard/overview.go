@@ -13,6 +13,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/policy"
 	"github.com/cdxgate/cdxgate/internal/quota"
+	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 	"github.com/cdxgate/cdxgate/templates"
 )
@@ -25,6 +26,7 @@ type overviewFacts struct {
 	why     func(access.Capability) string
 
 	policy *policy.State
+	known  release.Known // of the newest Codex
 	counts fleet.Counts
 	codex  []fleet.VersionCount
 	cdx    []fleet.VersionCount
@@ -77,6 +79,9 @@ func (s *Surface) overviewFacts(v *visit) (*overviewFacts, error) {
 	f := &overviewFacts{now: v.now, version: s.cfg.Version, has: s.has, why: v.unless}
 	var err error
 	if f.policy, err = s.cfg.Policy.Read(ctx); err != nil {
+		return nil, err
+	}
+	if f.known, err = s.cfg.Codex.Known(ctx); err != nil {
 		return nil, err
 	}
 	if f.counts, err = s.cfg.Fleet.Counts(ctx, fleet.Versions{Codex: f.policy.ClientVersion, Cdx: s.cfg.Version}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/cdxgate/cdxgate/internal/credential"
 	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/policy"
+	"github.com/cdxgate/cdxgate/internal/release"
 	"github.com/cdxgate/cdxgate/internal/usage"
 	"github.com/cdxgate/cdxgate/templates"
 )
@@ -280,6 +281,15 @@ func TestVersionsCard(t *testing.T) {
 	}).versions()
 	if card.Codex.On != 19 || card.Codex.Others != "0.168.2 on 3, 0.1 on 1, 0.2 on 1, 0.3 on 1, others" || card.Codex.TargetNote != "locked for the fleet" {
 		t.Errorf("a version locked: got %+v", card.Codex)
+	}
+	known := release.Known{Version: "0.169.0", CheckedAt: now.Add(-time.Hour)}
+	card = facts(func(f *overviewFacts) { f.known, f.codex, f.has = known, counts, everyPage }).versions()
+	if got := card.Codex; got.Target != "0.169.0" || got.On != 19 || got.Checked.At != known.CheckedAt || got.Notes != "/dashboard/codex/0.169.0" {
+		t.Errorf("the newest: got %+v", got)
+	}
+	card = facts(func(f *overviewFacts) { f.known, f.policy.ClientVersion, f.has = known, "0.168.2-alpha.1", everyPage }).versions()
+	if got := card.Codex; got.Target != "0.168.2-alpha.1" || !got.Checked.At.IsZero() || got.Notes != "" || card.Cdx.Notes != "" {
+		t.Errorf("a version locked that is no release for everybody: got %+v", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -195,11 +196,19 @@ func sumFigure(label string, sum *usage.Sum) templates.Figure {
 
 // versions is what the fleet runs and should run.
 func (f *overviewFacts) versions() templates.VersionsCard {
-	card := templates.VersionsCard{Gateway: f.version, Codex: program(f.policy.ClientVersion, f.codex), Cdx: program(f.version, f.cdx)}
+	target := cmp.Or(f.policy.ClientVersion, f.known.Version)
+	card := templates.VersionsCard{Gateway: f.version, Codex: program(target, f.codex), Cdx: program(f.version, f.cdx)}
 	card.Cdx.TargetNote = "handed out by this gateway"
 	card.Codex.TargetNote = "locked for the fleet"
 	if f.policy.ClientVersion == "" {
 		card.Codex.TargetNote = "the newest; no version is locked"
+	}
+	if f.policy.ClientVersion == "" && f.known.Version != "" {
+		card.Codex.TargetNote = "the newest, GitHub said"
+		card.Codex.Checked = templates.Moment{At: f.known.CheckedAt, Now: f.now}
+	}
+	if f.has(pathCodex) {
+		card.Codex.Notes = codexAddress(target)
 	}
 	return card
 }

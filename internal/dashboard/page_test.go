@@ -107,6 +107,7 @@ var examples = map[string]string{
 	"/dashboard/credentials/{}/rollback":    "",
 	"/dashboard/credentials/proposals/{}":   "",
 	"/dashboard/usage/ingests/{}":           "/dashboard/usage/ingests/1",
+	"/dashboard/codex/{}":                   "/dashboard/codex/0.63.0",
 	"/dashboard/audit.jsonl":                "",
 	"/dashboard/library/command/{}":         "/dashboard/library/command/evil.md",
 	"/dashboard/library/retire/{}":          "/dashboard/library/retire/evil.md",

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -89,6 +90,11 @@ func codexSettings(f *settingsFacts) templates.CodexSettings {
 	}
 	if f.known.Reason != "" {
 		c.Failed = fmt.Sprintf("Asked in vain at %s: %s", templates.Exact(f.known.FailedAt), f.known.Reason)
+	}
+	for _, version := range slices.Compact([]string{locked, f.known.Version}) {
+		if href := codexAddress(version); href != "" {
+			c.Notes = append(c.Notes, templates.Action{Label: "Release notes of " + version, Href: href})
+		}
 	}
 	c.Options = []templates.Option{newest}
 	listed := map[string]bool{}

@@ -54,6 +54,9 @@ type Release struct {
 	Version   string // N.N.N; "" when Unchanged
 	ETag      string // what the API calls this answer; "": nothing
 	Unchanged bool   // it is the one that was known by the ETag that was shown
+
+	Notes       string    // what is new in it; see [MaxNotes]. A stranger's words, to be shown as text
+	PublishedAt time.Time // zero: the API does not say
 }
 
 // Client asks one API. It is safe for concurrent use.
@@ -127,11 +130,12 @@ func (c *Client) Latest(ctx context.Context, etag string) (Release, error) {
 	if len(body) > maxBody {
 		return Release{}, fmt.Errorf("the releases API's answer has more than %d bytes", maxBody)
 	}
-	version, err := parse(body)
+	release, err := parse(body)
 	if err != nil {
 		return Release{}, err
 	}
-	return Release{Version: version, ETag: cleanETag(response.Header.Get("Etag"))}, nil
+	release.ETag = cleanETag(response.Header.Get("Etag"))
+	return release, nil
 }
 
 // brief is why no answer came, without the URL, which is ours, or where a redirect leads, and with few of the API's words.
@@ -147,26 +151,41 @@ func brief(err error) error {
 
 func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
 
-// tag is the form of the tags of Codex's releases for everybody.
-var tag = regexp.MustCompile(`^rust-v((?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8}))$`)
+// tagPrefix is what the tags of Codex's releases for everybody have before the version.
+const tagPrefix = "rust-v"
 
-func parse(body []byte) (version string, err error) {
-	var release struct {
-		TagName    *string `json:"tag_name"`
-		Draft      bool    `json:"draft"`
-		Prerelease bool    `json:"prerelease"`
+var version = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})$`)
+
+// IsVersion reports whether a text is N.N.N, as the version of a release for everybody is.
+func IsVersion(text string) bool { return version.MatchString(text) }
+
+// PageOf is where GitHub shows the release of a version to people; "": it is not N.N.N.
+func PageOf(version string) string {
+	if !IsVersion(version) {
+		return ""
 	}
-	if err := json.Unmarshal(body, &release); err != nil || release.TagName == nil {
-		return "", errors.New("the releases API's answer is no release")
+	return "https://github.com/openai/codex/releases/tag/" + tagPrefix + version
+}
+
+func parse(body []byte) (Release, error) {
+	var answer struct {
+		TagName     *string         `json:"tag_name"`
+		Draft       bool            `json:"draft"`
+		Prerelease  bool            `json:"prerelease"`
+		Body        json.RawMessage `json:"body"`
+		PublishedAt json.RawMessage `json:"published_at"`
 	}
-	if release.Draft || release.Prerelease {
-		return "", errors.New("the releases API's newest release is a draft or a pre-release")
+	if err := json.Unmarshal(body, &answer); err != nil || answer.TagName == nil {
+		return Release{}, errors.New("the releases API's answer is no release")
 	}
-	match := tag.FindStringSubmatch(*release.TagName)
-	if match == nil {
-		return "", fmt.Errorf("the releases API's newest release has the tag %.64q; want rust-vN.N.N", *release.TagName)
+	if answer.Draft || answer.Prerelease {
+		return Release{}, errors.New("the releases API's newest release is a draft or a pre-release")
 	}
-	return match[1], nil
+	number, is := strings.CutPrefix(*answer.TagName, tagPrefix)
+	if !is || !IsVersion(number) {
+		return Release{}, fmt.Errorf("the releases API's newest release has the tag %.64q; want rust-vN.N.N", *answer.TagName)
+	}
+	return Release{Version: number, Notes: cleanNotes(answer.Body), PublishedAt: cleanTime(answer.PublishedAt)}, nil
 }
 
 // cleanETag is an ETag that may be kept and shown again; "" instead of one that may not.

@@ -200,6 +200,11 @@ func (c *Codex) found(ctx context.Context, claim *db.CodexReleaseClaimRow, found
 		if kept == 0 {
 			return ErrLook.WithCause(errAnother)
 		}
+		if !found.Unchanged {
+			if err := keepNotes(ctx, q, &found); err != nil {
+				return err
+			}
+		}
 		if found.Version == claim.Version {
 			return nil
 		}

@@ -2,6 +2,8 @@
 package githubtest
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -37,17 +39,30 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
-// Release makes the newest release one with this tag. Who knows it already is told so.
+// Release makes the newest release one with this tag and no notes. Who knows it already is told so.
 func (a *API) Release(tag string) {
+	a.say(map[string]any{"tag_name": tag, "name": "Codex", "draft": false, "prerelease": false, "assets": []map[string]string{{"name": "codex.tar.gz"}}})
+}
+
+// Notes makes the newest release one with this tag and these notes, published on 20 November 2026. Who knows it already is told so.
+func (a *API) Notes(tag, notes string) {
+	a.say(map[string]any{"tag_name": tag, "name": "Codex", "draft": false, "prerelease": false, "body": notes, "published_at": "2026-11-20T08:30:00Z"})
+}
+
+func (a *API) say(release map[string]any) {
+	body, err := json.Marshal(release)
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	etag := fmt.Sprintf(`W/"%x"`, sha256.Sum256(body))
 	a.Answer(func(w http.ResponseWriter, r *http.Request) {
-		etag := fmt.Sprintf(`W/"%x"`, tag)
 		w.Header().Set("Etag", etag)
 		if r.Header.Get("If-None-Match") == etag {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = fmt.Fprintf(w, `{"tag_name":%q,"name":"Codex","draft":false,"prerelease":false,"assets":[{"name":"codex.tar.gz"}]}`, tag)
+		_, _ = w.Write(body)
 	})
 }
 
