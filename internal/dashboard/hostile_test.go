@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,16 +10,15 @@ import (
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/audit"
 	"github.com/cdxgate/cdxgate/internal/gatewaytest"
-	"github.com/cdxgate/cdxgate/templates"
 )
 
 // addresses are those of all routes of a method that are about the fleet, with their paths filled in, and what each needs.
 func addresses(b *browser, method string) map[string]access.Capability {
-	apart := []string{"/", "/admin", "/dashboard/events", "/dashboard/login", "/dashboard/login/{}", "/dashboard/theme", "/dashboard/logout"}
+	apart := []string{"/dashboard/events", "/dashboard/logout"}
 	all := map[string]access.Capability{}
 	for route, needs := range b.Dashboard.Capabilities() {
 		path, is := strings.CutPrefix(route, method+" ")
-		if !is || strings.HasPrefix(path, templates.StaticBase) || slices.Contains(apart, path) {
+		if !is || !access.Known(needs) || slices.Contains(apart, path) {
 			continue
 		}
 		param := "1"
@@ -71,6 +71,39 @@ func TestHostileForms(t *testing.T) {
 				if a := b.post(t, in, path, append(form, field, value)...); a.Status >= 500 {
 					t.Errorf("%s, %s=%q: got %d", path, field, value, a.Status)
 				}
+			}
+		}
+	}
+}
+
+// Another site can lead somebody to a page. It cannot have his browser load one for itself, nor a file, nor the stream.
+func TestPagesAreNotForOtherSites(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t, gatewaytest.Options{})
+	b.fill(t)
+	in := b.session(t, access.Owner)
+	paths := append(slices.Collect(maps.Keys(addresses(b, http.MethodGet))), "/dashboard/login", "/dashboard/events")
+	for _, path := range paths {
+		for _, header := range [][]string{
+			{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
+			{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
+			{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script"},
+			{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"},
+			{"Sec-Fetch-Site", "cross-site"},
+		} {
+			if a := b.visit(t, with(in, header...), path); a.Status != 403 || a.Header.Get("Content-Disposition") != "" {
+				t.Errorf("%s with %v: got %d", path, header, a.Status)
+			}
+		}
+	}
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
+		{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
+		{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
+	} {
+		for _, path := range []string{"/dashboard/hosts", "/dashboard/hosts.csv"} {
+			if a := b.visit(t, with(in, header...), path); a.Status != 200 {
+				t.Errorf("%s with %v: got %d", path, header, a.Status)
 			}
 		}
 	}
