@@ -34,7 +34,7 @@ FROM unnest(@since::timestamptz[]) WITH ORDINALITY AS p (since, position) LEFT J
 	UNION ALL
 	SELECT -1, CASE WHEN coalesce(e.total, e.input, e.output, e.cached, e.reasoning) IS NOT NULL THEN -1 END, CASE WHEN e.cost IS NOT NULL THEN -1 END,
 		-e.total::numeric, -e.input::numeric, -e.output::numeric, -e.cached::numeric, -e.reasoning::numeric, -e.cost
-	FROM usage_entry e WHERE p.since <> date_trunc('day', p.since, 'UTC') AND e.at >= date_trunc('day', p.since, 'UTC') AND e.at < p.since
+	FROM usage_entry e WHERE p.since > date_trunc('day', p.since, 'UTC') AND e.at >= date_trunc('day', p.since, 'UTC') AND e.at < p.since
 ) d ON true
 GROUP BY p.position ORDER BY p.position;
 

@@ -51,8 +51,11 @@ func (s *Surface) handleAccess() {
 
 // access shows every way in: certificates, API tokens, sessions, login links.
 func (s *Surface) access(v *visit) (page, error) {
-	f := &accessFacts{visit: v, query: v.query("q"), all: v.query("show") == showAll}
-	var err error
+	q := &addressQuery{v: v}
+	f, err := &accessFacts{visit: v, query: q.text("q"), all: v.query("show") == showAll}, q.err
+	if err != nil {
+		return page{}, err
+	}
 	if f.certs, err = s.certs(v); err != nil {
 		return page{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -74,23 +73,13 @@ func (s *Surface) auditSheet(w http.ResponseWriter, v *visit) error {
 			host = strconv.FormatInt(*row.HostID, 10)
 		}
 		return file.Write([]string{
-			strconv.FormatInt(row.ID, 10), auditStamp(row.At), row.ActorKind, inert(row.Actor), inert(row.Action), host, inert(row.FQDN), inert(row.IP),
-			inert(row.RequestID), inert(row.Chain), strconv.FormatInt(row.Seq, 10), inert(row.Details),
+			strconv.FormatInt(row.ID, 10), auditStamp(row.At), row.ActorKind, harmless(row.Actor), harmless(row.Action), host, harmless(row.FQDN), harmless(row.IP),
+			harmless(row.RequestID), harmless(row.Chain), strconv.FormatInt(row.Seq, 10), harmless(row.Details),
 		}) == nil
 	}, func() bool {
 		file.Flush()
 		return file.Error() == nil
 	})
-}
-
-// inert is a text that no spreadsheet takes for a formula: one that begins like one gets an apostrophe, which they do not show.
-func inert(text string) string {
-	for _, begin := range []string{"=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠"} {
-		if strings.HasPrefix(text, begin) {
-			return "'" + text
-		}
-	}
-	return text
 }
 
 // exportAudit writes everything that the page's address looks for, however much it is: a part at a time. What goes wrong after the

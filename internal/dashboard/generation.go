@@ -42,7 +42,11 @@ func (s *Surface) generation(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	r := receivers{number: number, after: v.query("after"), has: s.has}
+	q := &addressQuery{v: v}
+	r := receivers{number: number, after: q.text("after"), has: s.has}
+	if q.err != nil {
+		return page{}, q.err
+	}
 	if r.hosts, r.more, err = s.cfg.Credentials.Receivers(v.Context(), account, number, r.after, receiversPage); err != nil {
 		return page{}, err
 	}

@@ -11,9 +11,10 @@ import (
 
 // newHost asks for a host to be registered.
 func (s *Surface) newHost(v *visit) (page, error) {
+	q := &addressQuery{v: v}
 	return s.newHostPage(templates.HostNew{
-		Name: v.query("fqdn"), Switches: newHostTicks(map[string]bool{"secure": true}), Why: v.unless(access.HostEnrol),
-	}), nil
+		Name: q.text("fqdn"), Switches: newHostTicks(map[string]bool{"secure": true}), Why: v.unless(access.HostEnrol),
+	}), q.err
 }
 
 func (s *Surface) newHostPage(shown templates.HostNew) page {

@@ -362,8 +362,15 @@ func (f *hostsFacts) facets() []templates.Facet {
 	return all
 }
 
-// listAddress is the address of the list that a text says, which a form brought back.
+// maxListQuery is longer than every address of the list is.
+const maxListQuery = 4096
+
+// listAddress is the address of the list that a text says, which a form brought back. One that is longer than browsers follow
+// is none.
 func listAddress(query string) string {
+	if len(query) > maxListQuery {
+		return pathHosts
+	}
 	all, _ := url.ParseQuery(strings.TrimPrefix(query, "?")) // what can be read of it
 	if len(all) == 0 {
 		return pathHosts

@@ -287,7 +287,7 @@ func TestListAddress(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{
 		"": pathHosts, "?": pathHosts, "q=x&vip=yes": pathHosts + "?q=x&vip=yes", "https://evil.example/": pathHosts + "?https%3A%2F%2Fevil.example%2F=",
-		"//evil.example": pathHosts + "?%2F%2Fevil.example=", "q=a%0d%0aSet-Cookie:x": pathHosts + "?q=a%0D%0ASet-Cookie%3Ax", "%zz": pathHosts,
+		"//evil.example": pathHosts + "?%2F%2Fevil.example=", "q=a%0d%0aSet-Cookie:x": pathHosts + "?q=a%0D%0ASet-Cookie%3Ax", "%zz": pathHosts, strings.Repeat("q=x&", 1025): pathHosts,
 	} {
 		if got := listAddress(query); got != want {
 			t.Errorf("%q: got %q, want %q", query, got, want)
@@ -334,8 +334,9 @@ func TestHostsQuestions(t *testing.T) {
 func TestHarmless(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"": "", "a=b": "a=b", "0.169.0": "0.169.0", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
-		"\n=1": "'\n=1", "|calc": "'|calc", "%x": "'%x", "＝1": "'＝1", "＠x": "'＠x", "日本": "日本",
+		"": "", "a=b": "a=b", "0.169.0": "0.169.0", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t'=1", "\r=1": "'\r'=1",
+		"\n=1": "'\n'=1", "\tx": "'\tx", "|calc": "'|calc", "%x": "'%x", "＝1": "'＝1", "＠x": "'＠x", "日本": "日本", `{"a":1}`: `{"a":1}`, "--x": "'--x",
+		"x;=1+1": "x;'=1+1", `x; "=1+1"`: `x; "'=1+1"`, "x\n=1+1": "x\n'=1+1", "x\r\n@x": "x\r\n'@x", "x\t-1": "x\t'-1", "a; b=1; c": "a; b=1; c", " =1": " =1", "a\xff;=": "a\xff;'=", "\xff": "\xff", "ä=": "ä=",
 	} {
 		if got := harmless(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)

@@ -448,6 +448,17 @@ func (c *hostQueries) note(sql string) {
 	}
 }
 
+// addHosts adds so many hosts that have everything which a list shows.
+func (b *browser) addHosts(t *testing.T, n int) {
+	t.Helper()
+	b.Exec(t, `INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, created_at, updated_at, last_seen_at, labels, note, roaming, secure, insecure_until, bound_ip, auth_digest,
+			client_version, wrapper_version, last_refresh)
+		SELECT 1, 'build-' || n || '.fra.example.net', sha256(n::text::bytea || 'build'), 'abababab', now() - interval '40 days', now(), now() - n * interval '1 minute',
+			'{"team":"7","rack":"1","gpu":"yes","site":"fra"}', repeat('note ', 10), n % 3 = 0, n % 4 <> 0, CASE n % 4 WHEN 0 THEN now() + interval '1 h' END,
+			'2001:db8:4000:1234::1c'::inet + n, sha256((n % 2)::text::bytea), '0.168.' || n % 5, '1.4.0', '2026-11-20T08:00:00Z' FROM generate_series(1, $1::int) n`, n)
+	b.Exec(t, "ANALYZE host")
+}
+
 // With ten thousand hosts the list takes three queries about hosts, and is small: one for its rows, one for what stands beside
 // them, one that counts. The log says how long it took.
 func TestTenThousandHosts(t *testing.T) {
@@ -456,12 +467,7 @@ func TestTenThousandHosts(t *testing.T) {
 	counted := &hostQueries{DBTX: b.Core.DB.Pool()}
 	b.Core.DB.Queries = db.New(counted)
 	b.Upload(t, login())
-	b.Exec(t, `INSERT INTO host (account_id, fqdn, key_sha256, key_prefix, created_at, updated_at, last_seen_at, labels, note, roaming, secure, bound_ip, auth_digest, client_version, wrapper_version, last_refresh)
-		SELECT 1, 'build-' || n || '.fra.example.net', sha256(n::text::bytea), 'abababab', now() - interval '40 days', now(), now() - n * interval '1 minute',
-			'{"team":"7","rack":"1","gpu":"yes","site":"fra"}', repeat('note ', 10), n % 3 = 0, n % 4 <> 0, '2001:db8:4000:1234::1c'::inet + n,
-			sha256((n % 2)::text::bytea), '0.168.' || n % 5, '1.4.0', '2026-11-20T08:00:00Z' FROM generate_series(1, 10000) n`)
-	b.Exec(t, "UPDATE host SET insecure_until = now() + interval '1 h' WHERE NOT secure")
-	b.Exec(t, "ANALYZE host")
+	b.addHosts(t, 10_000)
 	in := b.session(t, access.Operator)
 	for _, query := range []string{"", "?sort=seen&desc=yes", "?q=build-99", "?behind=yes&secure=no&sort=codex", "?label=team%3D7&sort=address"} {
 		counted.mu.Lock()

@@ -62,12 +62,13 @@ type libraryView struct {
 	backwards     bool
 }
 
-func parseLibraryView(v *visit) libraryView {
-	view := libraryView{search: v.query("q"), byUpdated: v.query("sort") == byUpdated, backwards: v.query("direction") == "desc"}
+func parseLibraryView(v *visit) (libraryView, error) {
+	q := &addressQuery{v: v}
+	view := libraryView{search: q.text("q"), byUpdated: v.query("sort") == byUpdated, backwards: v.query("direction") == "desc"}
 	if state := v.query("state"); state == commandsRetired || state == commandsAll {
 		view.state = state
 	}
-	return view
+	return view, q.err
 }
 
 func (view libraryView) address() string {
@@ -120,6 +121,10 @@ func (view libraryView) has(f *db.LibraryListRow, state string) bool {
 
 // library serves the list of commands.
 func (s *Surface) library(v *visit) (page, error) {
+	view, err := parseLibraryView(v)
+	if err != nil {
+		return page{}, err
+	}
 	files, err := s.cfg.Library.List(v.Context())
 	if err != nil {
 		return page{}, err
@@ -129,7 +134,7 @@ func (s *Surface) library(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	shown := libraryPage(parseLibraryView(v), files, len(waiting), v.now, v.unless(access.LibraryWrite))
+	shown := libraryPage(view, files, len(waiting), v.now, v.unless(access.LibraryWrite))
 	return page{
 		Title: "Slash commands", Path: pathLibrary, Body: templates.Library(shown),
 		Parts: map[string]templ.Component{"li-list": templates.LibraryCommands(shown.List), "li-waiting": templates.LibraryWaiting(shown.Waiting)},

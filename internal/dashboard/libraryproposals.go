@@ -36,8 +36,11 @@ var decisions = []struct {
 
 // proposals serves the queue: what waits, the oldest first; what is decided, the newest first.
 func (s *Surface) proposals(v *visit) (page, error) {
-	state := v.query("state")
-	query := library.ProposalQuery{Search: v.query("q"), Max: proposalsOnPage + 1}
+	state, q := v.query("state"), &addressQuery{v: v}
+	query := library.ProposalQuery{Search: q.text("q"), Max: proposalsOnPage + 1}
+	if q.err != nil {
+		return page{}, q.err
+	}
 	switch state {
 	case "accepted", "discarded":
 		query.Decision, query.Descending = &state, true

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/usage"
@@ -51,13 +50,31 @@ func (s *sheet) send() bool {
 	return s.err == nil
 }
 
-// harmless keeps a program that opens the file from taking a text for a formula: one that begins like a formula is given an
-// apostrophe, which such programs do not show.
+// formulas are what a formula begins with, in one spreadsheet or another.
+const formulas = "=+-@|%＝＋－＠"
+
+// harmless keeps a program that opens the file from taking a text for a formula: what begins like one is given an apostrophe, which
+// such programs do not show. Where numbers have decimal commas, spreadsheets split lines at semicolons, whatever quotes say: behind
+// what ends a cell or a line there, a text begins anew.
 func harmless(text string) string {
-	if first, size := utf8.DecodeRuneInString(text); size > 0 && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", first) {
-		return "'" + text
+	var safe strings.Builder
+	if strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "\r") || strings.HasPrefix(text, "\n") {
+		safe.WriteByte('\'')
 	}
-	return text
+	copied, begins := 0, true
+	for i, r := range text {
+		switch {
+		case begins && strings.ContainsRune(formulas, r):
+			safe.WriteString(text[copied:i] + "'")
+			copied, begins = i, false
+		case strings.ContainsRune(";\t\r\n", r):
+			begins = true
+		case r != ' ' && r != '"' || i == 0:
+			begins = false
+		}
+	}
+	safe.WriteString(text[copied:])
+	return safe.String()
 }
 
 // cellNumber is a number that may not be known: an empty cell then.

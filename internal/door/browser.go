@@ -43,10 +43,15 @@ func (d *Door) defendCall(r *call.Request, by access.Kind) error {
 	return nil
 }
 
-// defendForm refuses what a form posts unless a browser says that the form is one of our own pages, however the caller was
-// identified: no script has business with forms, so silence is no. It takes forms only.
-func (d *Door) defendForm(r *call.Request, _ access.Kind) error {
+// defendPage refuses what a form posts unless a browser says that the form is one of our own pages, however the caller was
+// identified: no script has business with forms, so silence is no. It takes forms only. A page it refuses to another site that does
+// not lead to it but loads it, which a certificate goes along with as well: whoever can have it loaded can have the fleet counted
+// and exported over and over, and learns from the time that takes what is in there.
+func (d *Door) defendPage(r *call.Request, _ access.Kind) error {
 	if isSafe(r.Method) {
+		if isEmbedded(r.Request) {
+			return ErrCrossOrigin
+		}
 		return nil
 	}
 	if !d.FromOwnPage(r.Request) {
@@ -63,6 +68,15 @@ func (d *Door) FromOwnPage(r *http.Request) bool { return d.origin.Check(r) == n
 
 func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// isEmbedded reports whether a browser says that a page of another origin loads this for itself: as a script, an image, a frame.
+func isEmbedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
 }
 
 // fromItself reports whether a browser says that a request comes from a page of the same origin, or from the user

@@ -84,7 +84,7 @@ func (d *Door) Admit(r *call.Request, needs access.Capability) (Visitor, error) 
 // refusals ErrCrossOrigin, ErrFormWanted and ErrForbiddenRole comes who was refused, so that the page which says so can
 // say to whom.
 func (d *Door) AdmitBrowser(r *call.Request, needs access.Capability) (Visitor, error) {
-	return d.admit(r, needs, d.identifyBrowser, d.defendForm)
+	return d.admit(r, needs, d.identifyBrowser, d.defendPage)
 }
 
 func (d *Door) admit(

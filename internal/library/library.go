@@ -181,6 +181,9 @@ func (s *Service) List(ctx context.Context) ([]db.LibraryListRow, error) {
 
 // Get returns a command with its current text, retired or not. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, name string) (*db.LibraryGetRow, error) {
+	if known, err := ParseName(name); err != nil || known != name { // nor has PostgreSQL a text for every name
+		return nil, ErrNotFound.With("filename", name)
+	}
 	return get(ctx, s.store.Queries, name)
 }
 

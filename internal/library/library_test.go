@@ -61,7 +61,9 @@ func TestStoreKeepsVersions(t *testing.T) {
 	for _, name := range []string{"none.md", "TRIAGE.md", ""} {
 		_, err := r.Versions(t.Context(), name)
 		is(t, name, err, library.ErrNotFound)
-		_, err = r.Get(t.Context(), name)
+	}
+	for _, name := range []string{"none.md", "TRIAGE.md", "", "triage.md\x00", "\xff.md", " triage.md"} {
+		_, err := r.Get(t.Context(), name)
 		is(t, name, err, library.ErrNotFound)
 	}
 }
