@@ -74,6 +74,7 @@ var pages = map[string]string{
 	"/dashboard/settings":                "settings",
 	"/dashboard/access":                  "access",
 	"/dashboard/access/tokens/new":       "token-new",
+	"/dashboard/codex/0.169.0":           "codex",
 }
 
 // Every page, in both themes and all widths: it fits, axe-core finds nothing, the browser complains of nothing.
