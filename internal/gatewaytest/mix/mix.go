@@ -145,8 +145,8 @@ var nothing = []string{
 		SELECT (at AT TIME ZONE 'UTC')::date, coalesce(host_id, 0), coalesce(model, ''), coalesce(username, ''), count(*), coalesce(sum(total), 0),
 			coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cached), 0), coalesce(sum(reasoning), 0) FROM usage_entry GROUP BY 1, 2, 3, 4
 	) astray`,
-	"SELECT (SELECT coalesce(sum(entries), 0) FROM usage_day) - (SELECT count(*) FROM usage_entry)",
-	"SELECT (SELECT coalesce(sum(entries), 0) FROM usage_host_day) - (SELECT count(*) FROM usage_entry)",
+	"SELECT ((SELECT coalesce(sum(entries), 0) FROM usage_day) - (SELECT count(*) FROM usage_entry))::bigint",
+	"SELECT ((SELECT coalesce(sum(entries), 0) FROM usage_host_day) - (SELECT count(*) FROM usage_entry))::bigint",
 	// Numbers without a gap, each generation newer than the one before, each version of a command with its entry.
 	"SELECT max(number) - count(*) FROM generation",
 	"SELECT count(*) FROM generation a JOIN generation b ON b.number = a.number + 1 WHERE b.last_refresh_at <= a.last_refresh_at",
