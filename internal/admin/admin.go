@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -69,8 +68,6 @@ type Surface struct {
 	*call.Table
 	cfg   Config
 	needs map[string]access.Capability // :: "METHOD path" → what the caller must be allowed
-
-	account atomic.Int64 // the id of the fleet's account; 0: not looked up yet
 }
 
 // New makes the surface. A route that says nothing about who may call it is a mistake in this program, which then does

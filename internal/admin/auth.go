@@ -71,11 +71,8 @@ func (s *Surface) owner(r *call.Request, raw json.RawMessage) (host *db.Host, ac
 	}
 	switch text {
 	case "", "null", "system", "0":
-		account, err := s.cfg.Store.AccountByName(r.Context(), credential.DefaultAccount)
-		if err != nil {
-			return nil, 0, fmt.Errorf("looking up the account: %w", err)
-		}
-		return nil, account.ID, nil
+		accountID, err = s.cfg.Credentials.FleetAccount(r.Context())
+		return nil, accountID, err
 	}
 	var id int64
 	if strings.Trim(text, "0123456789") != "" || json.Unmarshal([]byte(text), &id) != nil {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/hex"
-	"fmt"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -28,19 +27,6 @@ func (s *Surface) handleCredentials() {
 	s.handle("POST", "/admin/auth/proposals/{}/reopen", access.CredentialWrite, s.reopen)
 }
 
-// fleetAccount is the account that every fleet has, and has for good.
-func (s *Surface) fleetAccount(r *call.Request) (int64, error) {
-	if id := s.account.Load(); id != 0 {
-		return id, nil
-	}
-	account, err := s.cfg.Store.AccountByName(r.Context(), credential.DefaultAccount)
-	if err != nil {
-		return 0, fmt.Errorf("looking up the account: %w", err)
-	}
-	s.account.Store(account.ID)
-	return account.ID, nil
-}
-
 // generations serves GET /admin/auth/generations.
 func (s *Surface) generations(r *call.Request, _ audit.Actor) (any, error) {
 	q := readQuery(r, "limit", "cursor", "direction", "source", "host_id", "lineage", "q")
@@ -55,7 +41,7 @@ func (s *Surface) generations(r *call.Request, _ audit.Actor) (any, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +73,7 @@ func (s *Surface) generation(r *call.Request, _ audit.Actor) (any, error) {
 	case q.err != nil:
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +115,7 @@ func (s *Surface) rollBack(r *call.Request, by audit.Actor) (any, error) {
 	if request.Generation < 1 {
 		return nil, errs.Field("generation", "generation must be the number of an earlier one")
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +130,7 @@ func (s *Surface) rollBack(r *call.Request, by audit.Actor) (any, error) {
 
 // reveal serves POST /admin/auth/reveal: the login itself. Who saw it is recorded first.
 func (s *Surface) reveal(r *call.Request, by audit.Actor) (any, error) {
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +159,7 @@ func (s *Surface) loginProposals(r *call.Request, _ audit.Actor) (any, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (s *Surface) quota(r *call.Request, _ audit.Actor) (any, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (s *Surface) refreshQuota(r *call.Request, by audit.Actor) (any, error) {
 	if q := readQuery(r); q.err != nil {
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *Surface) quotaHistory(r *call.Request, _ audit.Actor) (any, error) {
 	if q.err != nil {
 		return nil, q.err
 	}
-	account, err := s.fleetAccount(r)
+	account, err := s.cfg.Credentials.FleetAccount(r.Context())
 	if err != nil {
 		return nil, err
 	}

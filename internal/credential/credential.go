@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,8 @@ type Service struct {
 	keyring  *seal.Keyring
 	cfg      Config
 	appender *audit.Appender // of what hosts ask for
+
+	account atomic.Int64 // the id of the fleet's account; 0: not looked up yet
 }
 
 // New makes a service.
@@ -59,6 +62,19 @@ func New(store *db.Store, keyring *seal.Keyring, cfg Config) *Service {
 		cfg.Rand = rand.Reader
 	}
 	return &Service{store: store, keyring: keyring, cfg: cfg, appender: audit.NewAppender(store)}
+}
+
+// FleetAccount is the id of the account that every fleet has, and has for good.
+func (s *Service) FleetAccount(ctx context.Context) (int64, error) {
+	if id := s.account.Load(); id != 0 {
+		return id, nil
+	}
+	account, err := s.store.AccountByName(ctx, DefaultAccount)
+	if err != nil {
+		return 0, fmt.Errorf("looking up the account: %w", err)
+	}
+	s.account.Store(account.ID)
+	return account.ID, nil
 }
 
 func (s *Service) now() time.Time { return s.cfg.Now().UTC() }

@@ -67,7 +67,7 @@ var auditColumns = []string{"id", "created_at", "actor_kind", "actor", "action",
 func (s *Surface) auditSheet(w http.ResponseWriter, v *visit) error {
 	file := csv.NewWriter(w)
 	_ = file.Write(auditColumns) // into its buffer: what cannot be sent is noticed by Flush
-	return s.exportAudit(w, v, "text/csv; charset=utf-8", "csv", func(row *db.AuditPageRow) bool {
+	return s.exportAudit(w, v, kindCSV, "csv", func(row *db.AuditPageRow) bool {
 		host := ""
 		if row.HostID != nil {
 			host = strconv.FormatInt(*row.HostID, 10)
@@ -100,8 +100,7 @@ func (s *Surface) exportAudit(w http.ResponseWriter, v *visit, kind, ending stri
 	if err != nil {
 		return fmt.Errorf("reading the audit trail: %w", err)
 	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", `attachment; filename="cdxgate-audit-`+v.now.Format("20060102-1504")+`.`+ending+`"`)
+	attach(w, kind, "cdxgate-audit-"+v.now.Format("20060102-1504")+"."+ending)
 	for {
 		for i := range rows {
 			if !line(&rows[i]) {
@@ -113,8 +112,7 @@ func (s *Surface) exportAudit(w http.ResponseWriter, v *visit, kind, ending stri
 		}
 		params.After = &rows[len(rows)-1].ID
 		if rows, err = queries.AuditPage(v.Context(), params); err != nil {
-			s.cfg.Logger.ErrorContext(v.Context(), "an export of the audit trail broke off", "request_id", v.ID, "error", err)
-			panic(http.ErrAbortHandler)
+			return s.breakOff(v, "the audit trail", true, err)
 		}
 	}
 }

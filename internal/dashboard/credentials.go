@@ -146,19 +146,10 @@ func (f *credentialsFacts) shown() page {
 	}
 }
 
-// fleetAccount is the account that every fleet has.
-func (s *Surface) fleetAccount(v *visit) (int64, error) {
-	account, err := s.cfg.Store.AccountByName(v.Context(), credential.DefaultAccount)
-	if err != nil {
-		return 0, fmt.Errorf("looking up the account: %w", err)
-	}
-	return account.ID, nil
-}
-
 func (s *Surface) credentialsFacts(v *visit) (*credentialsFacts, error) {
 	f := &credentialsFacts{overviewFacts: &overviewFacts{now: v.now, version: s.cfg.Version, has: s.has, why: v.unless}, list: readCredentialsList(v)}
 	f.seed = s.seedCard(v, pathCredentials, nil)
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +198,7 @@ const revealWord = "reveal"
 
 // askReveal asks whether the login itself is really to be shown.
 func (s *Surface) askReveal(v *visit) (page, error) {
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return page{}, err
 	}
@@ -245,7 +236,7 @@ func (s *Surface) reveal(v *visit) (outcome, error) {
 	if err := v.confirmed(revealWord); err != nil {
 		return nil, err
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -290,22 +281,33 @@ func (s *Surface) seedCard(v *visit, path string, seed *credential.Seed) templat
 // trustByHand is what a machine needs before a printed command works there.
 const trustByHand = "The gateway's certificate is signed by a private authority that the machine has to know first: cdxgate prints it with the same command on the console."
 
-// uploadLogin makes an uploaded login the fleet's. A form that was wrong is shown again, without what was in it.
+// uploadLogin makes an uploaded login the fleet's.
 func (s *Surface) uploadLogin(v *visit) (outcome, error) {
+	return s.upload(v, pathCredentials, func(wrong string) (page, error) {
+		facts, err := s.credentialsFacts(v)
+		if err != nil {
+			return page{}, err
+		}
+		facts.wrong = wrong
+		return facts.shown(), nil
+	})
+}
+
+// upload makes an uploaded login the fleet's, and goes on to a page. A form that was wrong is shown again, without what was in
+// it: again makes its page.
+func (s *Surface) upload(v *visit, to string, again func(wrong string) (page, error)) (outcome, error) {
 	result, wrong, err := s.takeUpload(v)
 	switch {
 	case err != nil:
 		return nil, err
 	case wrong == "":
 		say, more := uploadedText(result)
-		return done{To: pathCredentials, Say: say, More: more}, nil
+		return done{To: to, Say: say, More: more}, nil
 	}
-	facts, err := s.credentialsFacts(v)
+	shown, err := again(wrong)
 	if err != nil {
 		return nil, err
 	}
-	facts.wrong = wrong
-	shown := facts.shown()
 	shown.Status = http.StatusUnprocessableEntity
 	return shown, nil
 }
@@ -315,7 +317,7 @@ func (s *Surface) takeUpload(v *visit) (result *credential.Outcome, wrong string
 	file, err := readLogin(v.Request)
 	if err == nil {
 		var account int64
-		if account, err = s.fleetAccount(v); err != nil {
+		if account, err = s.cfg.Credentials.FleetAccount(v.Context()); err != nil {
 			return nil, "", err
 		}
 		result, err = s.cfg.Credentials.Upload(v.Context(), account, file, v.Actor)

@@ -34,7 +34,7 @@ func (s *Surface) generation(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return page{}, err
 	}
@@ -143,7 +143,7 @@ func (s *Surface) askRollback(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return page{}, err
 	}
@@ -252,7 +252,7 @@ func (s *Surface) rollBack(v *visit) (outcome, error) {
 	if err != nil || seen < 1 {
 		return nil, credential.ErrMovedOn
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return nil, err
 	}

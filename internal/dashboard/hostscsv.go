@@ -38,15 +38,13 @@ func (s *Surface) exportHosts(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="hosts-`+v.now.Format("20060102")+`.csv"`)
+	attach(w, kindCSV, "hosts-"+v.now.Format("20060102")+".csv")
 	file := csv.NewWriter(w)
 	_ = file.Write(hostsHeader) // what cannot be written is noticed by Flush
 	for writeHosts(file, part.Hosts, beside) && part.Next != "" {
 		query.Cursor = part.Next
 		if part, beside, err = s.hostsPart(v, query); err != nil {
-			s.cfg.Logger.ErrorContext(v.Context(), "an export of hosts broke off", "request_id", v.ID, "error", err)
-			panic(http.ErrAbortHandler)
+			return s.breakOff(v, "hosts", true, err)
 		}
 	}
 	return nil

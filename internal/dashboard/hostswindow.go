@@ -16,8 +16,9 @@ import (
 	"github.com/cdxgate/cdxgate/templates"
 )
 
+// How long the window of a host is at most, and if nobody has decided, in minutes.
 const (
-	longestWindow = 480 // minutes
+	longestWindow = 480
 	usualWindow   = 10
 )
 

@@ -14,9 +14,6 @@ import (
 // windowForm is the form about the window as it was typed, when it has to be shown again.
 type windowForm struct{ minutes, problem string }
 
-// defaultWindow is how long a window is that nobody decided about, in minutes.
-const defaultWindow = 10
-
 // setHostWindow opens or closes the window of an insecure host. How many minutes is kept: so far each of its calls moves the
 // window on from then.
 func (s *Surface) setHostWindow(v *visit) (outcome, error) {
@@ -52,7 +49,7 @@ func (s *Surface) setHostWindow(v *visit) (outcome, error) {
 
 func (s *Surface) openHostWindow(v *visit, host *db.Host) (*db.Host, error) {
 	minutes, err := strconv.Atoi(v.post("minutes"))
-	if err != nil || minutes < 1 || minutes > maxWindow {
+	if err != nil || minutes < 1 || minutes > longestWindow {
 		return nil, errs.Field("minutes", "a window is 1 to 480 minutes long")
 	}
 	if host.Secure {
@@ -66,18 +63,15 @@ func (s *Surface) openHostWindow(v *visit, host *db.Host) (*db.Host, error) {
 	return s.cfg.Fleet.OpenWindow(v.Context(), host, minutes, v.Actor)
 }
 
-// maxWindow is how long a window is at most, in minutes.
-const maxWindow = 480
-
 // stepOf is where the range of 0 to 1000 stands for so many minutes: short windows have more room than long ones. app.js goes the
 // same way, and back.
 func stepOf(minutes int) string {
-	return strconv.Itoa(int(math.Round(250 * math.Log1p(math.Expm1(4)*float64(minutes)/maxWindow))))
+	return strconv.Itoa(int(math.Round(250 * math.Log1p(math.Expm1(4)*float64(minutes)/longestWindow))))
 }
 
 // windowCard is how the host's window stands, with what opens and closes it.
 func (f *hostFacts) windowCard() templates.HostWindow {
-	h, minutes := f.host, defaultWindow
+	h, minutes := f.host, usualWindow
 	if h.WindowMinutes != nil && *h.WindowMinutes > 0 {
 		minutes = int(*h.WindowMinutes)
 	}

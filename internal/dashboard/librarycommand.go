@@ -10,7 +10,6 @@ import (
 	"github.com/cdxgate/cdxgate/db"
 	"github.com/cdxgate/cdxgate/internal/access"
 	"github.com/cdxgate/cdxgate/internal/errs"
-	"github.com/cdxgate/cdxgate/internal/fleet"
 	"github.com/cdxgate/cdxgate/internal/library"
 	"github.com/cdxgate/cdxgate/templates"
 )
@@ -94,11 +93,11 @@ func versionText(number int64) string { return "version " + templates.Grouped(nu
 
 // hostsThatGet words how many hosts a change of the library reaches.
 func (s *Surface) hostsThatGet(v *visit) (string, error) {
-	listed, err := s.cfg.Fleet.List(v.Context(), fleet.Query{Limit: 1, Filter: fleet.Filter{State: fleet.StateActive}})
+	active, err := s.activeHosts(v)
 	if err != nil {
 		return "", err
 	}
-	return templates.Count(listed.Total, "active host", "active hosts"), nil
+	return templates.Count(active, "active host", "active hosts"), nil
 }
 
 // askRetire asks before a command is retired.

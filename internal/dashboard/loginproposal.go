@@ -33,7 +33,7 @@ func (s *Surface) loginProposal(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return page{}, err
 	}

@@ -140,22 +140,22 @@ func (s *Surface) addUsage(v *visit, f *overviewFacts) (err error) {
 
 // addLogin adds what is known about the login of the default account.
 func (s *Surface) addLogin(v *visit, f *overviewFacts) error {
-	account, err := s.cfg.Store.AccountByName(v.Context(), credential.DefaultAccount)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
-		return fmt.Errorf("looking up the account: %w", err)
+		return err
 	}
-	f.account = account.ID
-	waiting, _, err := s.cfg.Credentials.Proposals(v.Context(), account.ID, credential.ProposalQuery{State: credential.ProposalPending, Limit: maxWaiting})
+	f.account = account
+	waiting, _, err := s.cfg.Credentials.Proposals(v.Context(), account, credential.ProposalQuery{State: credential.ProposalPending, Limit: maxWaiting})
 	if err != nil {
 		return err
 	}
 	f.waiting = len(waiting)
-	f.current, err = s.cfg.Credentials.Current(v.Context(), account.ID)
+	f.current, err = s.cfg.Credentials.Current(v.Context(), account)
 	if errors.Is(err, credential.ErrNone) {
 		return nil
 	}
 	if err == nil {
-		f.recent, _, err = s.cfg.Credentials.History(v.Context(), account.ID, credential.HistoryQuery{Limit: maxLegs})
+		f.recent, _, err = s.cfg.Credentials.History(v.Context(), account, credential.HistoryQuery{Limit: maxLegs})
 	}
 	return err
 }

@@ -22,11 +22,11 @@ var errNotAsked = errs.New(errs.Conflict, "quota_not_asked", "ChatGPT was asked 
 
 // refreshQuota has ChatGPT asked. What it has against that is said, and stands on the card from then on.
 func (s *Surface) refreshQuota(v *visit) (outcome, error) {
-	account, err := s.cfg.Store.AccountByName(v.Context(), credential.DefaultAccount)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
-		return nil, fmt.Errorf("looking up the account: %w", err)
+		return nil, err
 	}
-	known, asked, err := s.cfg.Quota.Refresh(v.Context(), account.ID, v.Actor)
+	known, asked, err := s.cfg.Quota.Refresh(v.Context(), account, v.Actor)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (s *Surface) startFacts(v *visit) (*startFacts, error) {
 		overviewFacts: &overviewFacts{now: v.now, version: s.cfg.Version, has: s.has, why: v.unless}, publicURL: s.cfg.PublicURL,
 		who: fmt.Sprintf("%s, %s, %s.", v.Name, v.Role, me(v).How), asked: v.query("for"), seed: s.seedCard(v, pathStart, nil),
 	}
-	account, err := s.fleetAccount(v)
+	account, err := s.cfg.Credentials.FleetAccount(v.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -138,22 +138,14 @@ func (s *Surface) firstHost(v *visit, query fleet.Query) (*db.Host, error) {
 
 // startUpload makes an uploaded login the fleet's.
 func (s *Surface) startUpload(v *visit) (outcome, error) {
-	result, wrong, err := s.takeUpload(v)
-	switch {
-	case err != nil:
-		return nil, err
-	case wrong == "":
-		say, more := uploadedText(result)
-		return done{To: pathStart, Say: say, More: more}, nil
-	}
-	facts, err := s.startFacts(v)
-	if err != nil {
-		return nil, err
-	}
-	facts.wrong = wrong
-	shown := facts.shown()
-	shown.Status = http.StatusUnprocessableEntity
-	return shown, nil
+	return s.upload(v, pathStart, func(wrong string) (page, error) {
+		facts, err := s.startFacts(v)
+		if err != nil {
+			return page{}, err
+		}
+		facts.wrong = wrong
+		return facts.shown(), nil
+	})
 }
 
 // startSeed makes a command that uploads the login of another machine, and shows it this once.

@@ -24,16 +24,25 @@ func (s *Surface) showSwitch(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	hosts, err := s.cfg.Fleet.List(v.Context(), fleet.Query{Limit: 1, Filter: fleet.Filter{State: fleet.StateActive}})
+	active, err := s.activeHosts(v)
 	if err != nil {
 		return page{}, err
 	}
 	state := templates.Switch{Known: true, Off: decided.APIDisabled, Why: v.unless(access.PolicyWrite)}
 	return page{
 		Title: "Kill switch",
-		Body:  templates.SwitchPage(state, switchQuestion(state, hosts.Total, decided.DecidedAt["api_disabled"])),
+		Body:  templates.SwitchPage(state, switchQuestion(state, active, decided.DecidedAt["api_disabled"])),
 		Parts: map[string]templ.Component{"switch": templates.SwitchState(state)},
 	}, nil
+}
+
+// activeHosts is how many hosts what is decided for all of them concerns.
+func (s *Surface) activeHosts(v *visit) (int64, error) {
+	listed, err := s.cfg.Fleet.List(v.Context(), fleet.Query{Limit: 1, Filter: fleet.Filter{State: fleet.StateActive}})
+	if err != nil {
+		return 0, err
+	}
+	return listed.Total, nil
 }
 
 // switchQuestion is what stands before the turn. Whoever serves hosts again is asked nothing that has to be typed.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cdxgate/cdxgate/db"
@@ -26,8 +25,7 @@ type sheet struct {
 }
 
 func newSheet(w http.ResponseWriter, name string, columns ...string) *sheet {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	attach(w, kindCSV, name)
 	s := &sheet{w: csv.NewWriter(w)}
 	s.w.UseCRLF = true
 	s.row(columns...)
@@ -48,33 +46,6 @@ func (s *sheet) send() bool {
 		s.err = s.w.Error()
 	}
 	return s.err == nil
-}
-
-// formulas are what a formula begins with, in one spreadsheet or another.
-const formulas = "=+-@|%＝＋－＠"
-
-// harmless keeps a program that opens the file from taking a text for a formula: what begins like one is given an apostrophe, which
-// such programs do not show. Where numbers have decimal commas, spreadsheets split lines at semicolons, whatever quotes say: behind
-// what ends a cell or a line there, a text begins anew.
-func harmless(text string) string {
-	var safe strings.Builder
-	if strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "\r") || strings.HasPrefix(text, "\n") {
-		safe.WriteByte('\'')
-	}
-	copied, begins := 0, true
-	for i, r := range text {
-		switch {
-		case begins && strings.ContainsRune(formulas, r):
-			safe.WriteString(text[copied:i] + "'")
-			copied, begins = i, false
-		case strings.ContainsRune(";\t\r\n", r):
-			begins = true
-		case r != ' ' && r != '"' || i == 0:
-			begins = false
-		}
-	}
-	safe.WriteString(text[copied:])
-	return safe.String()
 }
 
 // cellNumber is a number that may not be known: an empty cell then.
@@ -118,7 +89,7 @@ func (s *Surface) usageCSV(w http.ResponseWriter, v *visit) error {
 	for skip := 0; ; skip += csvBatch {
 		groups, _, err := s.cfg.Usage.Groups(v.Context(), view.groupQuery(skip, csvBatch))
 		if err != nil {
-			return s.breakOff(v, file, err)
+			return s.breakOff(v, "usage", file != nil, err)
 		}
 		if file == nil {
 			columns := append([]string{"since", "until", view.by}, sumColumns...)
@@ -145,16 +116,6 @@ func (s *Surface) usageCSV(w http.ResponseWriter, v *visit) error {
 
 // csvBatch is how many rows are in memory at once.
 const csvBatch = 1000
-
-// breakOff ends a file that cannot be completed, so that half of it is not taken for all: what has begun to be sent can only be
-// cut off.
-func (s *Surface) breakOff(v *visit, file *sheet, err error) error {
-	if file == nil {
-		return err
-	}
-	s.cfg.Logger.ErrorContext(v.Context(), "an export of usage broke off", "request_id", v.ID, "error", err)
-	panic(http.ErrAbortHandler)
-}
 
 func csvName(what string, view *usageView) string {
 	return what + "-" + view.since().Format("20060102") + "-" + view.until.Format("20060102") + ".csv"
@@ -219,7 +180,7 @@ func (s *Surface) ingestsCSV(w http.ResponseWriter, v *visit) error {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errGone) {
-		return s.breakOff(v, file, err)
+		return s.breakOff(v, "usage", file != nil, err)
 	}
 	begin()
 	file.send()
