@@ -112,7 +112,7 @@ func (s *Surface) exportAudit(w http.ResponseWriter, v *visit, kind, ending stri
 		}
 		params.After = &rows[len(rows)-1].ID
 		if rows, err = queries.AuditPage(v.Context(), params); err != nil {
-			return s.breakOff(v, "the audit trail", true, err)
+			s.breakOff(v, "the audit trail", err)
 		}
 	}
 }

@@ -15,13 +15,10 @@ func attach(w http.ResponseWriter, kind, name string) {
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }
 
-// breakOff ends a file that cannot be completed, so that half of it is not taken for all: what has begun to be sent can only be
-// cut off. Nothing begun is an error like any other.
-func (s *Surface) breakOff(v *visit, of string, begun bool, err error) error {
-	if !begun {
-		return err
-	}
-	s.cfg.Logger.ErrorContext(v.Context(), "an export of "+of+" broke off", "request_id", v.ID, "error", err)
+// breakOff ends a file that has begun to be sent and cannot be completed, so that half of it is not taken for all: it can only be
+// cut off. It does not return.
+func (s *Surface) breakOff(v *visit, of string, err error) {
+	s.cfg.Logger.ErrorContext(v.Context(), "an export broke off", "of", of, "request_id", v.ID, "error", err)
 	panic(http.ErrAbortHandler)
 }
 

@@ -44,7 +44,7 @@ func (s *Surface) exportHosts(w http.ResponseWriter, v *visit) error {
 	for writeHosts(file, part.Hosts, beside) && part.Next != "" {
 		query.Cursor = part.Next
 		if part, beside, err = s.hostsPart(v, query); err != nil {
-			return s.breakOff(v, "hosts", true, err)
+			s.breakOff(v, "hosts", err)
 		}
 	}
 	return nil

@@ -88,10 +88,12 @@ func (s *Surface) usageCSV(w http.ResponseWriter, v *visit) error {
 	var file *sheet
 	for skip := 0; ; skip += csvBatch {
 		groups, _, err := s.cfg.Usage.Groups(v.Context(), view.groupQuery(skip, csvBatch))
-		if err != nil {
-			return s.breakOff(v, "usage", file != nil, err)
-		}
-		if file == nil {
+		switch {
+		case err != nil && file == nil:
+			return err
+		case err != nil:
+			s.breakOff(v, "usage", err)
+		case file == nil:
 			columns := append([]string{"since", "until", view.by}, sumColumns...)
 			file = newSheet(w, csvName("usage-by-"+view.by, &view), append(columns, "total_before", "cost_usd_before")...)
 		}
@@ -179,8 +181,12 @@ func (s *Surface) ingestsCSV(w http.ResponseWriter, v *visit) error {
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errGone) {
-		return s.breakOff(v, "usage", file != nil, err)
+	switch {
+	case err == nil, errors.Is(err, errGone):
+	case file == nil:
+		return err
+	default:
+		s.breakOff(v, "usage", err)
 	}
 	begin()
 	file.send()
